@@ -1,0 +1,25 @@
+"""DQDL, AWS Glue's Data Quality Definition Language: parsed, printed and evaluated.
+
+>>> ruleset = parse('Rules = [ RowCount > 0, IsComplete "order_id" ]')
+>>> [rule.slug for rule in ruleset.rules]
+['RowCount', 'IsComplete_order_id']
+"""
+
+from __future__ import annotations
+
+from lake_pipeline.dqdl.evaluate import Evaluation, Outcome, evaluate, evaluate_by
+from lake_pipeline.dqdl.nodes import Composite, Rule, Ruleset
+from lake_pipeline.dqdl.parser import parse
+from lake_pipeline.dqdl.tokens import DQDLSyntaxError
+
+__all__ = [
+    "Composite",
+    "DQDLSyntaxError",
+    "Evaluation",
+    "Outcome",
+    "Rule",
+    "Ruleset",
+    "evaluate",
+    "evaluate_by",
+    "parse",
+]

@@ -1,0 +1,95 @@
+"""CustomSql: a query whose scalar is the metric, or whose rows are the passing ones."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+import ibis.expr.datatypes as dt
+import sqlglot
+from sqlglot import exp
+
+from lake_pipeline.dqdl import sql
+from lake_pipeline.dqdl.measure import Finding, Measure, Query, Row, judge, measures, number, ratio
+from lake_pipeline.dqdl.subject import Connection, Engine, Group, RuleError, Subject
+from lake_pipeline.errors import did_you_mean
+
+SCALAR = {"rows": dt.int64, "scalar": dt.float64}
+MATCHES = {"total": dt.int64, "matched": dt.int64}
+
+
+@measures("CustomSql")
+def custom_sql(subject: Subject) -> Measure:
+    """With a condition the result is one number; without, the passing rows by the columns selected."""
+    (text,) = subject.rule.names
+    statement = sql.query(text, subject.sources)
+    connection = subject.engine.connection
+    if subject.rule.condition is not None:
+        select, schema, decide = _scalar(statement, connection), SCALAR, _decide_scalar
+    else:
+        select, schema, decide = _matches(statement, subject), MATCHES, _decide_matches
+    run = partial(_per_group, subject, select, schema)
+    return Measure(partial(decide, subject), queries=(Query((select,), run),))
+
+
+def _per_group(
+    subject: Subject, select: str, schema: Mapping[str, dt.DataType], engine: Engine
+) -> Mapping[Group, Row]:
+    """The query, once per group, on the group's rows and without the group's column."""
+    groups: tuple[Group, ...] = engine.keys if engine.by is not None else (None,)
+    return {group: _run(subject, select, schema, engine, group) for group in groups}
+
+
+def _run(
+    subject: Subject, select: str, schema: Mapping[str, dt.DataType], engine: Engine, group: Group
+) -> Row:
+    table = subject.table
+    if engine.by is not None:
+        table = table.filter(table[engine.by] == group)
+    tables = {**subject.sources, sql.PRIMARY: table.select(*subject.columns)}
+    found = engine.connection.to_pyarrow(sql.over(engine.connection, tables, select, schema)).to_pylist()
+    row: dict[str, Any] = found[0]
+    return row
+
+
+def _scalar(statement: exp.Query, connection: Connection) -> str:
+    inner = sql.render(statement, connection)
+    return (
+        "SELECT COUNT(*) AS rows, MAX(CAST(result.scalar AS DOUBLE)) AS scalar "
+        f"FROM ({inner}) AS result(scalar)"
+    )
+
+
+def _decide_scalar(subject: Subject, row: Row) -> Finding:
+    if row["rows"] != 1:
+        raise RuleError(f"with a condition, CustomSql must return one number, not {row['rows'] or 0} rows")
+    return judge(subject, "Dataset.*.CustomSQL", number(row["scalar"]))
+
+
+def _matches(statement: exp.Query, subject: Subject) -> str:
+    primary = subject.table.select(*subject.columns)
+    names = sql.output_names(statement, {**subject.sources, sql.PRIMARY: primary})
+    known = {column.lower(): column for column in subject.columns}
+    for name in names:
+        if name.lower() not in known:
+            raise RuleError(
+                f'Column "{name}" of the result was not found in the table.{did_you_mean(name, known)} '
+                "Without a condition, CustomSql returns rows of the table."
+            )
+    same = " AND ".join(f"checked.{_spark(known[name.lower()])} <=> passing.{_spark(name)}" for name in names)
+    text = (
+        f"SELECT (SELECT COUNT(*) FROM {sql.PRIMARY}) AS total, (SELECT COUNT(*) FROM {sql.PRIMARY} AS "
+        f"checked WHERE EXISTS (SELECT 1 FROM ({statement.sql(dialect=sql.SPARK)}) AS passing "
+        f"WHERE {same})) AS matched"
+    )
+    return sql.render(sqlglot.parse_one(text, read=sql.SPARK), subject.engine.connection)
+
+
+def _spark(name: str) -> str:
+    return exp.to_identifier(name, quoted=True).sql(dialect=sql.SPARK)
+
+
+def _decide_matches(subject: Subject, row: Row) -> Finding:
+    metric = "Dataset.*.CustomSQL.Compliance"
+    return judge(subject, metric, ratio(row["matched"], row["total"]), subject.rule.threshold)

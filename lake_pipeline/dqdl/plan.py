@@ -1,0 +1,131 @@
+"""From rules to what is asked of the engine: one shared scan, and few queries besides."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from typing import Any
+
+import ibis.expr.types as ir
+from sqlglot import exp
+
+import lake_pipeline.dqdl.custom
+import lake_pipeline.dqdl.keys
+import lake_pipeline.dqdl.references
+import lake_pipeline.dqdl.shares  # noqa: F401 (these modules register their measures)
+from lake_pipeline.dqdl import sql
+from lake_pipeline.dqdl.attempt import Failure, attempt
+from lake_pipeline.dqdl.measure import MEASURES, Measure
+from lake_pipeline.dqdl.nodes import AnyRule, Composite, Rule
+from lake_pipeline.dqdl.subject import Engine, History, RuleError, Subject
+
+ROW_EVALUATION = "compositeRuleEvaluation.method"
+
+
+@dataclass(frozen=True)
+class Step:
+    """A rule with its measure, or with the reason why it has none. ``scan``: its columns of the scan."""
+
+    rule: Rule
+    measure: Measure | None = None
+    scan: Mapping[str, str] | None = None
+    error: str | None = None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Every distinct rule's step, and the aggregates of the one scan that they share."""
+
+    table: ir.Table
+    steps: Mapping[Rule, Step]
+    aggregates: Mapping[str, ir.Scalar]
+
+
+@dataclass(frozen=True)
+class Data:
+    """What the rules are evaluated on."""
+
+    engine: Engine
+    table: ir.Table
+    sources: Mapping[str, ir.Table]
+    now: datetime
+    history: History | None
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns that rules see: all but the group's."""
+        return tuple(name for name in self.table.columns if name != self.engine.by)
+
+
+def leaves(rules: Iterable[AnyRule]) -> Iterator[Rule]:
+    """The simple rules, those inside composites too."""
+    for rule in rules:
+        if isinstance(rule, Composite):
+            yield from leaves(rule.rules)
+        else:
+            yield rule
+
+
+def plan(rules: Sequence[AnyRule], data: Data) -> Plan:
+    """Plan all rules; one that cannot be planned gets an error and leaves the others alone."""
+    distinct = list(dict.fromkeys(leaves(rules)))
+    table, kept, broken = _with_where(distinct, data)
+    steps: dict[Rule, Step] = {}
+    aggregates: dict[str, ir.Scalar] = {}
+    names: dict[Any, str] = {}
+    for rule in distinct:
+        if rule.where in broken:
+            steps[rule] = Step(rule, error=broken[rule.where])
+            continue
+        where = None if rule.where is None else table[kept[rule.where]]
+        subject = Subject(rule, data.engine, table, data.columns, where, data.sources, data.now, data.history)
+        measure = attempt(partial(_measure, subject))
+        if isinstance(measure, Failure):
+            steps[rule] = Step(rule, error=measure.reason)
+            continue
+        scan = {}
+        for name, expression in measure.scan.items():
+            scan[name] = names.setdefault(expression.op(), f"__m{len(names)}")
+            aggregates[scan[name]] = expression
+        steps[rule] = Step(rule, measure, scan)
+    return Plan(table, steps, aggregates)
+
+
+def _measure(subject: Subject) -> Measure:
+    build = MEASURES.get(subject.rule.type)
+    if build is None:
+        raise RuleError(f"{subject.rule.type} cannot be evaluated by lake_pipeline yet")
+    if (subject.rule.tag(ROW_EVALUATION) or "").upper() == "ROW":
+        raise RuleError("row-level evaluation of composite rules is not supported")
+    return build(subject)
+
+
+def _with_where(
+    rules: Iterable[Rule], data: Data
+) -> tuple[ir.Table, Mapping[str, str], Mapping[str | None, str]]:
+    """The table with a boolean column per distinct ``where``; their names; and those that are broken."""
+    found: dict[str, exp.Expr] = {}
+    broken: dict[str | None, str] = {}
+    for text in dict.fromkeys(rule.where for rule in rules if rule.where is not None):
+        parsed = attempt(partial(_where, text, data))
+        if isinstance(parsed, Failure):
+            broken[text] = f'where clause is invalid: "{text}": {parsed.reason}'
+        else:
+            found[text] = parsed
+    names = {text: f"__where_{i}" for i, text in enumerate(found)}
+    if not names:
+        return data.table, {}, broken
+    predicates = {names[text]: parsed for text, parsed in found.items()}
+    return sql.with_predicates(data.engine.connection, data.table, predicates), names, broken
+
+
+def _where(text: str, data: Data) -> exp.Expr:
+    """The predicate of a ``where``, if the engine understands it on this table."""
+    parsed = sql.predicate(text)
+    if any(column.name == data.engine.by for column in parsed.find_all(exp.Column)):
+        raise RuleError(f'Column "{data.engine.by}" does not exist.')
+    probe = sql.with_predicates(data.engine.connection, data.table, {"probe": parsed})
+    data.engine.connection.to_pyarrow(probe.limit(0))
+    return parsed
