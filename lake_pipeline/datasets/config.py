@@ -1,0 +1,198 @@
+"""How this lake runs a dataset: the attributes of its `defs.yaml`, as validated values.
+
+The contract says what the data means; this says where it lands, how its files are written, and what
+the lake does with it. Every field has one meaning, listed here and nowhere else.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from lake_pipeline.datasets.transforms import Step, parse_step
+
+Compression = Literal["auto", "none", "gzip", "zstd"]
+
+
+class Value(BaseModel):
+    """A frozen value that knows all its fields: an unknown one is an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class FileFormat(Value):
+    """What every format has. `suffixes` name the files that are of this format, e.g. ``[".csv", ".csv.gz"]``."""
+
+    compression: Compression = Field("auto", description="auto goes by the suffix: .gz, .zst")
+    suffixes: tuple[str, ...] = Field(
+        (), description="file suffixes of this format; the format's own by default"
+    )
+
+    @property
+    def endings(self) -> tuple[str, ...]:
+        """The suffixes, the default ones with their compressed forms where none are given."""
+        return self.suffixes or tuple(s + z for s in DEFAULT_SUFFIXES[self.type] for z in ("", ".gz", ".zst"))  # type: ignore[attr-defined]
+
+
+class Csv(FileFormat):
+    """Delimited text: RFC 4180 with the options below."""
+
+    type: Literal["csv", "tsv"] = "csv"
+    delimiter: str = Field("", description="one character; a comma for csv, a tab for tsv")
+    quote: str = Field('"', description="one character, or empty for none")
+    header: bool = Field(True, description="whether the first record names the columns")
+    nulls: tuple[str, ...] = Field(("",), description="unquoted or quoted text that means NULL")
+    encoding: str = Field("utf-8", description="a Python codec name")
+
+    @property
+    def separator(self) -> str:
+        """The delimiter, or the format's own."""
+        return self.delimiter or ("\t" if self.type == "tsv" else ",")
+
+    @field_validator("delimiter", "quote")
+    @classmethod
+    def _one_character(cls, value: str) -> str:
+        if len(value) > 1 or value in {"\n", "\r"}:
+            raise ValueError("must be one character, and no line break")
+        return value
+
+    @field_validator("encoding")
+    @classmethod
+    def _codec(cls, value: str) -> str:
+        try:
+            "".encode(value)
+        except LookupError as e:
+            raise ValueError(f'"{value}" is no encoding; use e.g. utf-8, latin-1, cp1252, utf-16') from e
+        return value
+
+
+class Jsonl(FileFormat):
+    """JSON Lines: one object a line, UTF-8."""
+
+    type: Literal["jsonl"]
+    nulls: tuple[str, ...] = Field((), description="text values that mean NULL besides null")
+
+
+class Json(FileFormat):
+    """One JSON array of objects, UTF-8."""
+
+    type: Literal["json"]
+    nulls: tuple[str, ...] = Field((), description="text values that mean NULL besides null")
+
+
+class Parquet(FileFormat):
+    """Parquet files; compression is their own business."""
+
+    type: Literal["parquet"]
+    nulls: tuple[str, ...] = Field((), description="text values that mean NULL besides null")
+
+
+Format = Annotated[Csv | Jsonl | Json | Parquet, Field(discriminator="type")]
+
+DEFAULT_SUFFIXES = {
+    "csv": (".csv",),
+    "tsv": (".tsv", ".tab"),
+    "jsonl": (".jsonl", ".ndjson"),
+    "json": (".json",),
+    "parquet": (".parquet",),
+}
+
+
+class Partitions(Value):
+    """How the dataset is cut. With `column`, every row must lie in its file's partition."""
+
+    by: Literal["none", "monthly", "daily", "hourly"] = "none"
+    start: str = Field("", description="the first partition's date, e.g. 2013-01-01")
+    end: str = Field("", description="the day after the last partition, for data that ended")
+    column: str = Field("", description="a date or timestamp column that decides a row's partition")
+    timezone: str = Field("UTC", description="the time zone whose days and hours partitions are")
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        if self.by != "none" and not re.fullmatch(r"\d{4}-\d{2}-\d{2}", self.start):
+            raise ValueError(f"partitions by {self.by} need a start, e.g. start: 2024-01-01")
+        if self.by == "none" and (self.start or self.column):
+            raise ValueError("start and column make sense only with by: monthly, daily or hourly")
+        return self
+
+
+class Deduplicate(Value):
+    """Of rows with equal `key` within a partition one stays: the last by `order_by` (ties: the later landed)."""
+
+    key: tuple[str, ...] = Field(min_length=1)
+    order_by: tuple[str, ...] = ()
+    keep: Literal["last", "first"] = "last"
+    losers: Literal["drop", "quarantine"] = Field("drop", description="quarantine: as DUPLICATE_KEY")
+
+
+class RejectBudget(Value):
+    """How many of a file's rows may be rejects; above either bound the whole file is refused."""
+
+    rows: int | None = Field(None, ge=0)
+    percent: float | None = Field(None, ge=0, le=100)
+
+    def exceeded(self, rejected: int, total: int) -> bool:
+        """Whether `rejected` of `total` rows are too many."""
+        over_rows = self.rows is not None and rejected > self.rows
+        over_percent = self.percent is not None and rejected * 100 > self.percent * total
+        return over_rows or over_percent
+
+
+class FileSize(Value):
+    """The sizes in bytes that a file may have as it lands."""
+
+    min: int = Field(1, ge=1)
+    max: int = Field(50 * 1024**3, ge=1)
+
+
+class Retries(Value):
+    """How Dagster repeats a step after a transient error: exponential backoff with jitter."""
+
+    attempts: int = Field(3, ge=0)
+    first_seconds: float = Field(2.0, gt=0)
+
+
+class Python(Value):
+    """A transform in Python: ``module:function`` from an Ibis table to an Ibis table.
+
+    It may drop rows and add columns, and must keep the columns ``_partition``, ``_source``, ``_record``.
+    """
+
+    python: str = Field(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")
+    derives: tuple[str, ...] = Field((), description="contract columns that the function makes")
+
+
+class DatasetConfig(BaseModel):
+    """The attributes of a `defs.yaml` of type `lake_pipeline.LakeDataset`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    landing: str = Field(
+        description="path template of landed files below the raw zone, e.g. orders/{yyyy}/{mm}/{dd}/"
+    )
+    contract: str = Field("contract.yaml", description="the contract's file, relative to this one")
+    formats: tuple[Format, ...] = Field((Csv(),), min_length=1)
+    partitions: Partitions = Partitions()
+    transform: tuple[Any, ...] | Python = Field((), description="declared steps, or python: module:function")
+    deduplicate: Deduplicate | None = None
+    reject_budget: RejectBudget = RejectBudget()
+    overwritten_keys: Literal["reprocess", "ignore", "quarantine"] = "reprocess"
+    duplicate_content: Literal["quarantine", "allow"] = "quarantine"
+    producer_manifest: Literal["none", "required"] = "none"
+    file_size: FileSize = FileSize()
+    engine: Literal["duckdb"] = "duckdb"
+    retries: Retries = Retries()
+
+    @field_validator("transform")
+    @classmethod
+    def _steps(cls, value: tuple[Any, ...] | Python) -> tuple[Any, ...] | Python:
+        for step in () if isinstance(value, Python) else value:
+            parse_step(step)
+        return value
+
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        """The declared transform steps; empty for a Python transform."""
+        return () if isinstance(self.transform, Python) else tuple(parse_step(s) for s in self.transform)

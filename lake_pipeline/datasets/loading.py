@@ -1,0 +1,179 @@
+"""Find dataset folders and load them: a contract and a `defs.yaml` make a `Dataset`."""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from lake_pipeline.contracts import Column, Contract
+from lake_pipeline.contracts import load as load_contract
+from lake_pipeline.datasets.config import DatasetConfig, Python
+from lake_pipeline.datasets.partitioning import Template
+from lake_pipeline.datasets.transforms import landed_names
+from lake_pipeline.errors import Terminal, UsageError, did_you_mean
+
+COMPONENT_TYPE = "lake_pipeline.LakeDataset"
+SHIPPED = Path(__file__).parent.parent / "defs"
+
+
+class DatasetError(Terminal):
+    """A dataset's folder cannot be understood; the message lists every problem."""
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """One dataset: what was agreed on, and how this lake runs it."""
+
+    name: str
+    contract: Contract
+    config: DatasetConfig
+    folder: Path
+
+    @cached_property
+    def template(self) -> Template:
+        """The landing path template."""
+        return Template(self.config.landing, self.config.partitions.by)
+
+    @cached_property
+    def landed_columns(self) -> tuple[Column, ...]:
+        """What a file must bring: the contract's columns under their landed names, without derived ones."""
+        from dataclasses import replace
+
+        names = tuple(c.name for c in self.contract.columns)
+        made = self.config.transform.derives if isinstance(self.config.transform, Python) else ()
+        landed = landed_names(self.config.steps, tuple(n for n in names if n not in made))
+        return tuple(replace(self.contract.column(name), name=old) for name, old in landed.items())
+
+    @cached_property
+    def validation_hash(self) -> str:
+        """What decides how a landed object is validated: contract, formats, partitioning, policies."""
+        config = self.config.model_dump(mode="json", include=VALIDATION_FIELDS)
+        return digest(self.contract.hash, config, [c.name for c in self.landed_columns])
+
+    @cached_property
+    def transform_hash(self) -> str:
+        """What decides how validated rows become curated ones: steps or function source, deduplication."""
+        config = self.config.model_dump(mode="json", include={"transform", "deduplicate"})
+        source = inspect.getsource(self.function) if self.function else ""
+        return digest(self.contract.hash, config, source)
+
+    @cached_property
+    def function(self) -> Any:
+        """The Python transform, imported; None for declared steps."""
+        if not isinstance(self.config.transform, Python):
+            return None
+        module, _, name = self.config.transform.python.partition(":")
+        try:
+            return getattr(import_module(module), name)
+        except (ImportError, AttributeError) as e:
+            raise DatasetError(
+                f"{self.folder / 'defs.yaml'}: transform.python names {module}:{name}, "
+                f"which cannot be imported ({e})."
+            ) from e
+
+
+VALIDATION_FIELDS = {"formats", "partitions", "landing", "reject_budget", "duplicate_content", "file_size"}
+
+
+def digest(*parts: Any) -> str:
+    """Hex sha256 of JSON values, the project's one way to name things by content."""
+    return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def load_dataset(folder: Path) -> Dataset:
+    """The dataset in a folder; raises `DatasetError` or `ContractError` with every problem."""
+    path = folder / "defs.yaml"
+    try:
+        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as e:
+        raise DatasetError(f"{folder} has no defs.yaml.") from e
+    except yaml.YAMLError as e:
+        raise DatasetError(f"{path} is no YAML: {e}") from e
+    if not isinstance(document, dict) or document.get("type") != COMPONENT_TYPE:
+        raise DatasetError(f'{path}: expected "type: {COMPONENT_TYPE}".')
+    try:
+        config = DatasetConfig.model_validate(document.get("attributes") or {})
+    except ValidationError as e:
+        raise DatasetError(f"{path}:\n{explain(e)}") from e
+    return assemble(config, folder)
+
+
+def assemble(config: DatasetConfig, folder: Path) -> Dataset:
+    """A dataset from its configuration and its folder, with what the two must agree on checked."""
+    contract = load_contract(folder / config.contract)
+    dataset = Dataset(folder.name, contract, config, folder)
+    problems = list(_disagreements(dataset))
+    if problems:
+        raise DatasetError(f"{folder / 'defs.yaml'}:\n" + "\n".join(f"  {p}" for p in problems))
+    return dataset
+
+
+def _disagreements(dataset: Dataset) -> Iterable[str]:
+    names = [c.name for c in dataset.contract.columns]
+    landed = [c.name for c in dataset.landed_columns]
+    if dataset.contract.name != dataset.name:
+        yield f'the folder is called "{dataset.name}", its contract "{dataset.contract.name}"; make them equal.'
+    try:
+        _ = dataset.template
+    except UsageError as e:
+        yield str(e)
+    column = dataset.config.partitions.column
+    if column and column not in landed:
+        yield f'partitions.column: there is no landed column "{column}".{did_you_mean(column, landed)}'
+    rule = dataset.config.deduplicate
+    for name in (*rule.key, *rule.order_by) if rule else ():
+        if name not in names:
+            yield f'deduplicate: the contract has no column "{name}".{did_you_mean(name, names)}'
+    endings = [e for f in dataset.config.formats for e in f.endings]
+    for ending in sorted({e for e in endings if endings.count(e) > 1}):
+        yield f'formats: two formats claim the suffix "{ending}".'
+
+
+def explain(error: ValidationError) -> str:
+    """pydantic's findings, one a line, by the path in the YAML."""
+    lines = []
+    for finding in error.errors():
+        where = ".".join(str(p) for p in finding["loc"]) or "attributes"
+        hint = ""
+        if finding["type"] == "extra_forbidden":
+            hint = did_you_mean(str(finding["loc"][-1]), DatasetConfig.model_fields)
+        lines.append(f"  {where}: {finding['msg']}.{hint}")
+    return "\n".join(lines)
+
+
+def dataset_folders(folders: Iterable[Path]) -> list[Path]:
+    """Every folder with a lake dataset in it, below the given ones, sorted by name."""
+    found = [p.parent for root in folders for p in sorted(root.glob("**/defs.yaml")) if _is_dataset(p)]
+    names = [f.name for f in found]
+    for folder in found:
+        if names.count(folder.name) > 1:
+            raise DatasetError(f'Two dataset folders are called "{folder.name}"; names must be unique.')
+    return sorted(found, key=lambda f: f.name)
+
+
+def _is_dataset(path: Path) -> bool:
+    return COMPONENT_TYPE in path.read_text(encoding="utf-8")
+
+
+def load_all(extra: Iterable[Path] = ()) -> dict[str, Dataset]:
+    """The shipped datasets and those of further folders, by name."""
+    return {f.name: load_dataset(f) for f in dataset_folders([SHIPPED, *extra])}
+
+
+def pick(name: str, extra: Iterable[Path] = ()) -> Dataset:
+    """The dataset of that name; raises `UsageError` with the nearest one."""
+    folders = {f.name: f for f in dataset_folders([SHIPPED, *extra])}
+    if name not in folders:
+        known = ", ".join(folders)
+        raise UsageError(f'There is no dataset "{name}"; there are {known}.{did_you_mean(name, folders)}')
+    return load_dataset(folders[name])

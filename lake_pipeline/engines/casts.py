@@ -1,0 +1,275 @@
+"""Casts: which texts a type accepts, decided here and by no engine.
+
+For every type there is a *canonical* form, and for most a *coercible* one, whose original text is kept
+in ``_rescued`` (drift policy ``types: coerce``) or rejected (``strict``):
+
+=========  ============================================  ===================================================
+type       canonical                                     coercible
+=========  ============================================  ===================================================
+string     any text                                      ·
+integer    ``-12``, ``+12``, ``007``; 64 bits            white space around it; ``517.0``
+number     ``1.5``, ``.5``, ``1e5``; finite              white space around it
+decimal    ``12.50``, at most *s* digits after the point white space around it; more digits: rounded half up
+boolean    ``true``, ``false``                           white space, any case, ``t f yes no y n 1 0``
+date       ``2026-02-25``, or the contract's format      white space around it; a timestamp at midnight
+timestamp  ISO 8601 with seconds, up to 6 decimals, an   white space around it; without seconds; a date
+           offset or none; or the contract's format
+object     a JSON object whose fields cast               ·
+array      a JSON array whose items cast                 ·
+=========  ============================================  ===================================================
+
+Everything else fails: ``1_000``, ``1,000``, ``0x1F``, ``NaN``, ``Infinity``, ``2026-02-30``, an empty text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import ibis
+import ibis.expr.datatypes as dt
+
+from lake_pipeline.contracts import (
+    Array,
+    Boolean,
+    Date,
+    Decimal,
+    Integer,
+    Number,
+    Object,
+    String,
+    Timestamp,
+    Type,
+)
+from lake_pipeline.contracts.drift import CARRIERS
+
+Expr = Any  # an Ibis value expression; Ibis has no static types for them
+
+INTEGER = r"^[+-]?[0-9]+\z"
+INTEGRAL = r"^[+-]?[0-9]+\.0*\z"
+NUMBER = r"^[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?\z"
+DECIMAL = r"^[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)\z"
+DATE = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}\z"
+MIDNIGHT = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[T ]00:00(:00(\.0+)?)?Z?\z"
+OFFSET = r"(Z|[+-][0-9]{2}:?[0-9]{2})"
+CLOCK = r"([01][0-9]|2[0-3]):[0-5][0-9]"
+TIMESTAMP = rf"^[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}[T ]{CLOCK}:[0-5][0-9](\.[0-9]{{1,6}})?{OFFSET}?\z"
+SHORT_TIMESTAMP = rf"^[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}([T ]{CLOCK}{OFFSET}?)?\z"
+ENDS_IN_OFFSET = rf"[0-9]{OFFSET}\z"
+TRUE, FALSE = ("true", "t", "yes", "y", "1"), ("false", "f", "no", "n", "0")
+SPACE = " \t\r\n"
+
+
+class Dialect(Protocol):
+    """The few functions that engines name differently."""
+
+    def instant(self, local: Expr, zone: str) -> Expr:
+        """The instant of a local timestamp in a zone; in a fold the later one, in a gap as after it."""
+        ...
+
+    def local(self, instant: Expr, zone: str) -> Expr:
+        """The local timestamp of an instant in a zone."""
+        ...
+
+    def parse(self, text: Expr, pattern: str) -> Expr:
+        """A local timestamp by a JDK pattern, or NULL."""
+        ...
+
+    def from_json(self, text: Expr, shape: dt.DataType) -> Expr:
+        """A JSON text as a value of a shape of structs, arrays and strings; NULL where it is none."""
+        ...
+
+    def to_json(self, value: Expr) -> Expr:
+        """A value as JSON text."""
+        ...
+
+
+@dataclass(frozen=True)
+class Cast:
+    """A cast value (NULL where it failed) and whether its text was canonical (never NULL)."""
+
+    value: Expr
+    canonical: Expr
+
+
+def cast(source: Expr, type_: Type, dialect: Dialect) -> Cast:
+    """Cast a source column, text or typed (Parquet), to a contract type."""
+    if source.type().is_string():
+        return from_text(source, type_, dialect)
+    if _carries(source.type(), type_):
+        value = _finite(source.cast(type_.ibis)) if isinstance(type_, Number) else source
+        if isinstance(type_, Timestamp):
+            value = dialect.instant(source, type_.timezone) if source.type().timezone is None else source
+        return Cast(value.cast(type_.ibis), ibis.literal(True))
+    if isinstance(type_, Object) and source.type().is_struct():
+        return _fields(source, type_, dialect)
+    if isinstance(type_, Array) and source.type().is_array():
+        return _items(source, type_, dialect)
+    if isinstance(type_, Object | Array):
+        return Cast(ibis.null(type_.ibis), ibis.literal(True))
+    text = dialect.to_json(source) if source.type().is_nested() else source.cast("string")
+    return from_text(text, type_, dialect)
+
+
+def _carries(seen: dt.DataType, type_: Type) -> bool:
+    """Whether every value of the source type is one of the contract type."""
+    if isinstance(type_, Decimal) and isinstance(seen, dt.Decimal):
+        scale, precision = seen.scale or 0, seen.precision or 38
+        return scale <= type_.scale and precision - scale <= type_.precision - type_.scale
+    return isinstance(seen, CARRIERS[type(type_)]) and not isinstance(type_, Object | Array)
+
+
+def from_text(text: Expr, type_: Type, dialect: Dialect) -> Cast:
+    """Cast text. A value is canonical also where it is NULL; it is NULL also where the text fails."""
+    return TEXT_CASTS[type(type_)](text, type_, dialect)
+
+
+def _string(text: Expr, _: Type, __: Dialect) -> Cast:
+    return Cast(text, ibis.literal(True))
+
+
+def _cases(*branches: tuple[Expr, Expr], of: dt.DataType) -> Expr:
+    return ibis.cases(*branches, else_=ibis.null(of))
+
+
+def _integer(text: Expr, type_: Type, _: Dialect) -> Cast:
+    trimmed = _trim(text)
+    canonical = text.re_search(INTEGER)
+    value = _cases(
+        (canonical, text.try_cast("int64")),
+        (trimmed.re_search(INTEGER), trimmed.try_cast("int64")),
+        (trimmed.re_search(INTEGRAL), trimmed.split(".")[0].try_cast("int64")),
+        of=dt.int64,
+    )
+    return Cast(value, canonical)
+
+
+def _number(text: Expr, type_: Type, _: Dialect) -> Cast:
+    trimmed = _trim(text)
+    canonical = text.re_search(NUMBER)
+    value = _cases(
+        (canonical, _finite(text.try_cast("float64"))),
+        (trimmed.re_search(NUMBER), _finite(trimmed.try_cast("float64"))),
+        of=dt.float64,
+    )
+    return Cast(value, canonical)
+
+
+def _finite(value: Expr) -> Expr:
+    return (value.isinf() | value.isnan()).ifelse(ibis.null(dt.float64), value)
+
+
+def _decimal(text: Expr, type_: Decimal, _: Dialect) -> Cast:
+    trimmed = _trim(text)
+    fits = rf"^[+-]?([0-9]+(\.[0-9]{{0,{type_.scale}}})?|\.[0-9]{{1,{max(type_.scale, 1)}}})\z"
+    canonical = text.re_search(fits if type_.scale else INTEGER)
+    value = _cases((trimmed.re_search(DECIMAL), trimmed.try_cast(type_.ibis)), of=type_.ibis)
+    return Cast(value, canonical)
+
+
+def _boolean(text: Expr, _: Type, __: Dialect) -> Cast:
+    word = _trim(text).lower()
+    value = _cases(
+        (word.isin(TRUE), ibis.literal(True)), (word.isin(FALSE), ibis.literal(False)), of=dt.boolean
+    )
+    return Cast(value, text.isin(("true", "false")))
+
+
+def _date(text: Expr, type_: Date, dialect: Dialect) -> Cast:
+    trimmed = _trim(text)
+    if type_.format:
+        value = dialect.parse(trimmed, type_.format).cast("date")
+        return Cast(value, trimmed == text)
+    canonical = text.re_search(DATE)
+    value = _cases(
+        (canonical, text.try_cast("date")),
+        (trimmed.re_search(DATE), trimmed.try_cast("date")),
+        (trimmed.re_search(MIDNIGHT), trimmed.left(10).try_cast("date")),
+        of=dt.date,
+    )
+    return Cast(value, canonical)
+
+
+def _timestamp(text: Expr, type_: Timestamp, dialect: Dialect) -> Cast:
+    trimmed = _trim(text)
+    if type_.format:
+        moment = dialect.parse(trimmed, type_.format)
+        value = moment if moment.type().timezone else dialect.instant(moment, type_.timezone)
+        return Cast(value.cast(type_.ibis), trimmed == text)
+    canonical = text.re_search(TIMESTAMP)
+    value = _cases(
+        (canonical, _instant(text, type_, dialect)),
+        (trimmed.re_search(TIMESTAMP), _instant(trimmed, type_, dialect)),
+        (trimmed.re_search(SHORT_TIMESTAMP), _instant(trimmed, type_, dialect)),
+        of=type_.ibis,
+    )
+    return Cast(value, canonical)
+
+
+def _instant(text: Expr, type_: Timestamp, dialect: Dialect) -> Expr:
+    """ISO text as an instant; in UTC, text without an offset needs no other treatment."""
+    absolute = text.try_cast(type_.ibis)
+    if type_.timezone == "UTC":
+        return absolute
+    local = dialect.instant(text.try_cast(dt.Timestamp(None, 6)), type_.timezone).cast(type_.ibis)
+    return text.re_search(ENDS_IN_OFFSET).ifelse(absolute, local)
+
+
+def _trim(text: Expr) -> Expr:
+    return text.strip()
+
+
+def _json(text: Expr, type_: Type, dialect: Dialect) -> Cast:
+    """Nested values arrive as JSON text: read as strings in the contract's shape, then cast leaf by leaf."""
+    parsed = dialect.from_json(text, text_shape(type_))
+    nested = _fields(parsed, type_, dialect) if isinstance(type_, Object) else _items(parsed, type_, dialect)
+    opening = "{" if isinstance(type_, Object) else "["
+    fits = text.strip().startswith(opening)
+    return Cast(fits.ifelse(nested.value, ibis.null(type_.ibis)), nested.canonical)
+
+
+def _fields(source: Expr, type_: Object, dialect: Dialect) -> Cast:
+    """A struct, field by field: NULL as a whole when one field fails; absent fields are NULL."""
+    casts = {
+        f.name: cast(source[f.name], f.type, dialect) if f.name in source.type().names else None
+        for f in type_.fields
+    }
+    values = {f.name: c.value if (c := casts[f.name]) else ibis.null(f.type.ibis) for f in type_.fields}
+    fine = ibis.literal(True)
+    for name, made in casts.items():
+        if made is not None:
+            fine = fine & (source[name].isnull() | made.value.notnull())
+    whole = ibis.struct(values).cast(type_.ibis)
+    value = (source.notnull() & fine).ifelse(whole, ibis.null(type_.ibis))
+    return Cast(value, ibis.literal(True))
+
+
+def _items(source: Expr, type_: Array, dialect: Dialect) -> Cast:
+    """An array, item by item: NULL as a whole when one item fails."""
+    values = source.map(lambda item: cast(item, type_.item, dialect).value)
+    lost = source.filter(lambda item: item.notnull() & cast(item, type_.item, dialect).value.isnull())
+    value = (lost.length() == 0).ifelse(values.cast(type_.ibis), ibis.null(type_.ibis))
+    return Cast(value, ibis.literal(True))
+
+
+def text_shape(type_: Type) -> dt.DataType:
+    """The contract type with every leaf a string: the shape in which JSON is read."""
+    if isinstance(type_, Object):
+        return dt.Struct({f.name: text_shape(f.type) for f in type_.fields})
+    if isinstance(type_, Array):
+        return dt.Array(text_shape(type_.item))
+    return dt.string
+
+
+TEXT_CASTS: dict[type, Callable[[Expr, Any, Dialect], Cast]] = {
+    String: _string,
+    Integer: _integer,
+    Number: _number,
+    Decimal: _decimal,
+    Boolean: _boolean,
+    Date: _date,
+    Timestamp: _timestamp,
+    Object: _json,
+    Array: _json,
+}

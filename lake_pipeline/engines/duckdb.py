@@ -1,0 +1,378 @@
+"""The embedded engine: DuckDB in the run's process, over local files. What is DuckDB's own is here.
+
+Rows are numbered by a streaming window, which keeps a scan on one thread; so a part is one thread's
+work, and parts run beside one another.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import ibis
+import ibis.expr.datatypes as dt
+import pyarrow as pa
+from ibis.backends.sql.datatypes import DuckDBType
+
+from lake_pipeline.contracts.formats import parts as format_parts
+from lake_pipeline.contracts.formats import to_strptime
+from lake_pipeline.datasets.config import Csv
+from lake_pipeline.engines.casts import Expr
+from lake_pipeline.engines.parts import OutputFile, Part, PartResult
+from lake_pipeline.engines.rows import LINEAGE, REJECTED, RESCUED, RowRules, explained, validated
+from lake_pipeline.errors import Transient
+
+MEMORY = "1000MB"
+COPY_OPTIONS = "FORMAT parquet, COMPRESSION zstd"
+LINE_LIMIT = 2_000_000
+NO_NULL = "\x02\x03"  # a text that no file has: DuckDB must be given one that means NULL
+
+
+class EngineOutOfMemory(Transient):
+    """DuckDB reached its memory limit even with spilling."""
+
+
+class DuckDBDialect:
+    """The functions that DuckDB names in its own way."""
+
+    def instant(self, local: Expr, zone: str) -> Expr:
+        """``timezone(zone, timestamp)``."""
+        return builtin("timezone", (dt.string, dt.Timestamp(None, 6)), dt.Timestamp("UTC", 6))(zone, local)
+
+    def local(self, instant: Expr, zone: str) -> Expr:
+        """``timezone(zone, timestamptz)``."""
+        return builtin("timezone", (dt.string, dt.Timestamp("UTC", 6)), dt.Timestamp(None, 6))(zone, instant)
+
+    def parse(self, text: Expr, pattern: str) -> Expr:
+        """``try_strptime``."""
+        made = dt.Timestamp("UTC" if "offset" in format_parts(pattern) else None, 6)
+        return builtin("try_strptime", (dt.string, dt.string), made)(text, to_strptime(pattern))
+
+    def from_json(self, text: Expr, shape: dt.DataType) -> Expr:
+        """``from_json``, only where the text is JSON."""
+        parse = builtin("from_json", (dt.string, dt.string), shape)
+        valid = builtin("json_valid", (dt.string,), dt.boolean)(text)
+        return valid.ifelse(parse(text, json.dumps(structure(shape))), ibis.null(shape))
+
+    def to_json(self, value: Expr) -> Expr:
+        """``to_json`` as text."""
+        return builtin("to_json", (value.type(),), dt.JSON())(value).cast("string")
+
+
+def structure(shape: dt.DataType) -> Any:
+    """A type as DuckDB's ``from_json`` wants it: ``{"a": "VARCHAR", "b": ["BIGINT"]}``."""
+    if isinstance(shape, dt.Struct):
+        return {name: structure(field) for name, field in shape.items()}
+    if isinstance(shape, dt.Array):
+        return [structure(shape.value_type)]
+    return DuckDBType.to_string(shape)
+
+
+def builtin(name: str, takes: tuple[dt.DataType, ...], gives: dt.DataType) -> Callable[..., Expr]:
+    """A function of the database as an Ibis function."""
+    arguments = [f"a{i}" for i in range(len(takes))]
+
+    def function(*_: Any) -> Any: ...
+
+    function.__name__ = name
+    function.__signature__ = signature(arguments)  # type: ignore[attr-defined]
+    return ibis.udf.scalar.builtin(function, name=name, signature=(takes, gives))
+
+
+def signature(names: list[str]) -> Any:
+    """A signature of positional parameters, which Ibis reads off a function."""
+    import inspect
+
+    return inspect.Signature([inspect.Parameter(n, inspect.Parameter.POSITIONAL_OR_KEYWORD) for n in names])
+
+
+def sql_of(expression: Expr) -> str:
+    """An expression as DuckDB's SQL."""
+    return str(ibis.to_sql(expression, dialect="duckdb", pretty=False))
+
+
+def quoted(text: str) -> str:
+    """An SQL string."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def named(name: str) -> str:
+    """An SQL identifier."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+class DuckDB:
+    """One DuckDB instance with bounded memory that spills into `folder`."""
+
+    dialect = DuckDBDialect()
+
+    def __init__(self, folder: Path, memory: str = MEMORY, threads: int | None = None) -> None:
+        self.folder = folder
+        self.workers = threads or os.cpu_count() or 1
+        self.connection = duckdb.connect(
+            config={
+                "memory_limit": memory,
+                "temp_directory": str(folder / "duckdb"),
+                "threads": self.workers,
+                "preserve_insertion_order": True,
+                "autoinstall_known_extensions": False,
+                "autoload_known_extensions": False,
+            }
+        )
+        self._numbers = itertools.count()
+        self._lock = threading.Lock()
+        self._statements: dict[Any, str] = {}
+
+    def close(self) -> None:
+        """Free the memory and the spill files."""
+        self.connection.close()
+
+    def ibis(self) -> Any:
+        """An Ibis backend on this instance, for expressions that are run through Ibis."""
+        return ibis.duckdb.from_connection(self.connection)
+
+    @contextmanager
+    def cursor(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """A connection for one thread's work."""
+        cursor = self.connection.cursor()
+        cursor.execute("SET TimeZone = 'UTC'")
+        try:
+            yield cursor
+        except duckdb.OutOfMemoryException as e:
+            raise EngineOutOfMemory(f"DuckDB needs more memory than its limit: {e}") from e
+        finally:
+            cursor.close()
+
+    def number(self) -> int:
+        """A number that no other statement of this instance has."""
+        with self._lock:
+            return next(self._numbers)
+
+    def validate(self, part: Part, rules: RowRules, out: Path) -> PartResult:
+        """Type and judge every row of a part; good rows to Parquet below `out`, rejects with reasons."""
+        n = self.number()
+        with self.cursor() as cursor:
+            try:
+                cursor.execute(f"CREATE TEMP VIEW raw AS {raw_sql(cursor, part, n)}")
+                written = copy_by(cursor, self._validate_sql(part, rules), out / str(n), [REJECTED, "_p"])
+            except (duckdb.InvalidInputException, duckdb.ConversionException, duckdb.IOException) as e:
+                return PartResult(broken=frozenset(f.source for f in part.files), error=str(e).split("\n")[0])
+            broken = broken_sources(cursor, part, n)
+            if broken:
+                return PartResult(broken=broken, error="records that do not fit the columns")
+            good = [OutputFile(p, k[1], rows) for p, rows, k in written if k[0] == "false"]
+            bad = [p for p, _, k in written if k[0] == "true"]
+            return PartResult(
+                good=tuple(good),
+                counts=count_sources(cursor, [f.path for f in good], bad),
+                rejects=self._explain(cursor, bad, part, rules) if bad else None,
+                coerced=count_rescued(cursor, [f.path for f in good], [c.name for c in rules.columns]),
+            )
+
+    def _validate_sql(self, part: Part, rules: RowRules) -> str:
+        raw = ibis.table(raw_schema(part.columns), name="raw")
+        rows = validated(raw, rules, self.dialect)
+        return self._compiled(("validate", part.columns, rules), rows.mutate(_p=rows["_partition"]))
+
+    def _explain(
+        self, cursor: duckdb.DuckDBPyConnection, bad: list[Path], part: Part, rules: RowRules
+    ) -> pa.Table:
+        cursor.execute(f"CREATE TEMP VIEW rejects AS SELECT * FROM read_parquet({path_list(bad)})")
+        schema = {**{n: dt.string for n in LINEAGE}, "_record": dt.int64, RESCUED: dt.string}
+        rejects = ibis.table(schema, name="rejects")
+        reasons = explained(rejects, rules, raw_schema(part.columns), self.dialect)
+        sql = self._compiled(("explain", part.columns, rules), reasons)
+        return cursor.execute(
+            f"SELECT r.*, o.{RESCUED} AS original FROM ({sql}) r "
+            f"JOIN rejects o USING (_source, _record) ORDER BY _source, _record"
+        ).to_arrow_table()
+
+    def _compiled(self, key: Any, expression: Expr) -> str:
+        with self._lock:
+            if key not in self._statements:
+                self._statements[key] = sql_of(expression)
+            return self._statements[key]
+
+    def json_structure(self, files: Sequence[Path]) -> list[Any]:
+        """The keys and value types that the JSON lines of each file have, e.g. ``{"a": "UBIGINT"}``."""
+        with self.cursor() as cursor:
+            rows = cursor.execute(
+                f"SELECT filename, json_group_structure(line::JSON) FROM {lines_sql(files)} "
+                "WHERE json_valid(line) AND json_type(line) = 'OBJECT' GROUP BY filename"
+            ).fetchall()
+        found = {path: json.loads(text) for path, text in rows}
+        return [found.get(str(f), {}) for f in files]
+
+    def json_array_to_lines(self, source: Path, target: Path) -> int:
+        """Rewrite a JSON array of objects as JSON Lines; returns their number. Raises ValueError for other JSON."""
+        with self.cursor() as cursor:
+            size = max(source.stat().st_size + 1, 16 * 1024 * 1024)
+            try:
+                row = cursor.execute(
+                    f"COPY (SELECT json(json)::VARCHAR FROM read_json_objects({quoted(str(source))}, "
+                    f"format = 'array', maximum_object_size = {size})) TO {quoted(str(target))} "
+                    "(FORMAT csv, HEADER false, QUOTE '', ESCAPE '', DELIMITER '\x01')"
+                ).fetchone()
+            except (duckdb.InvalidInputException, duckdb.IOException) as e:
+                raise ValueError(str(e).split("\n")[0]) from e
+        return int(row[0]) if row else 0
+
+
+def raw_schema(columns: ibis.Schema) -> ibis.Schema:
+    """A raw table's columns with the lineage ones."""
+    lineage = {"_partition": "string", "_source": "string", "_record": "int64", "_sound": "boolean"}
+    return ibis.schema({**dict(columns.items()), **lineage})
+
+
+def raw_sql(cursor: duckdb.DuckDBPyConnection, part: Part, n: int) -> str:
+    """The raw table of a part, as `lake_pipeline.engines.rows` wants it."""
+    scan = SCANS[part.format.type](part, n)
+    if len(part.files) == 1:
+        file = part.files[0]
+        lineage = f"{quoted(file.partition)} AS _partition, {quoted(file.source)} AS _source, _rn + {file.before} AS _record"
+        return f"SELECT * EXCLUDE (_rn, filename), {lineage} FROM ({scan})"
+    rows = {
+        "path": [str(f.path) for f in part.files],
+        "_source": [f.source for f in part.files],
+        "_partition": [f.partition for f in part.files],
+    }
+    cursor.register("part_files", pa.table(rows))
+    record = "_rn - min(_rn) OVER (PARTITION BY filename) + 1"
+    return (
+        f"SELECT s.* EXCLUDE (_rn, filename), o._partition, o._source, s._record FROM "
+        f"(SELECT *, {record} AS _record FROM ({scan})) s JOIN part_files o ON s.filename = o.path"
+    )
+
+
+def csv_scan(part: Part, n: int) -> str:
+    """Strict parsing, every column text, the columns by position; faulty records go to a rejects table."""
+    form = part.format
+    assert isinstance(form, Csv)
+    names = list(part.columns.names)
+    columns = ", ".join(f"'c{i}': 'VARCHAR'" for i in range(len(names)))
+    selected = ", ".join(f"c{i} AS {named(name)}" for i, name in enumerate(names))
+    quote = quoted(form.quote)
+    nulls = "[" + ", ".join(quoted(t) for t in form.nulls or (NO_NULL,)) + "]"
+    return (
+        f"SELECT {selected}, filename, true AS _sound, row_number() OVER () AS _rn FROM read_csv("
+        f"{path_list([f.path for f in part.files])}, columns = {{{columns}}}, auto_detect = false, "
+        f"header = {str(part.files[0].skip_header).lower()}, delim = {quoted(form.separator)}, quote = {quote}, "
+        f"escape = {quote}, nullstr = {nulls}, allow_quoted_nulls = true, filename = true, store_rejects = true, "
+        f"rejects_table = 'reject_errors_{n}', rejects_scan = 'reject_scans_{n}', "
+        f"max_line_size = {max(LINE_LIMIT, part.longest + 1)})"
+    )
+
+
+def lines_sql(files: Sequence[Path]) -> str:
+    """Text lines: ``line`` (NULL for an empty one) and ``filename``."""
+    longest = max([LINE_LIMIT, *(min(f.stat().st_size, 512 * 1024 * 1024) for f in files)])
+    return (
+        f"read_csv({path_list(files)}, columns = {{'line': 'VARCHAR'}}, auto_detect = false, header = false, "
+        f"delim = '', quote = '', escape = '', filename = true, max_line_size = {longest + 1})"
+    )
+
+
+def json_scan(part: Part, _: int) -> str:
+    """One JSON object a line, every column the text of its value; blank lines are no records."""
+    names = list(part.columns.names)
+    shape = quoted(json.dumps({name: "VARCHAR" for name in names}))
+    selected = ", ".join(
+        f"{without_nulls(f'_json[{quoted(name)}]', part)} AS {named(name)}" for name in names
+    )
+    return (
+        f"SELECT {selected}, filename, _sound, _rn FROM (SELECT *, CASE WHEN _sound THEN from_json(line, {shape}) "
+        f"END AS _json FROM (SELECT line, filename, _rn, json_valid(line) AND json_type(line) = 'OBJECT' AS _sound "
+        f"FROM (SELECT *, row_number() OVER () AS _rn FROM {lines_sql([f.path for f in part.files])}) "
+        f"WHERE trim(line) <> ''))"
+    )
+
+
+def without_nulls(value: str, part: Part) -> str:
+    """The value, NULL where it is one of the format's null texts."""
+    if not part.format.nulls:
+        return value
+    return f"CASE WHEN {value} NOT IN ({', '.join(quoted(t) for t in part.format.nulls)}) THEN {value} END"
+
+
+def parquet_scan(part: Part, _: int) -> str:
+    """Parquet columns by name, with their own types."""
+    selected = ", ".join(
+        f"{without_nulls(named(name), part) if type_.is_string() else named(name)} AS {named(name)}"
+        for name, type_ in part.columns.items()
+    )
+    return (
+        f"SELECT {selected}, filename, true AS _sound, file_row_number + 1 AS _rn FROM "
+        f"read_parquet({path_list([f.path for f in part.files])}, filename = true, file_row_number = true)"
+    )
+
+
+SCANS: dict[str, Callable[[Part, int], str]] = {
+    "csv": csv_scan,
+    "tsv": csv_scan,
+    "jsonl": json_scan,
+    "json": json_scan,
+    "parquet": parquet_scan,
+}
+
+
+def path_list(paths: Sequence[Path]) -> str:
+    """Paths as an SQL list."""
+    return "[" + ", ".join(quoted(str(p)) for p in paths) + "]"
+
+
+def copy_by(
+    cursor: duckdb.DuckDBPyConnection, sql: str, folder: Path, keys: list[str]
+) -> list[tuple[Path, int, tuple[str, ...]]]:
+    """Write a query to Parquet, a file per value of `keys`: [(path, rows, values)], sorted by path."""
+    folder.mkdir(parents=True)
+    rows = cursor.execute(
+        f"COPY ({sql}) TO {quoted(str(folder))} ({COPY_OPTIONS}, PARTITION_BY ({', '.join(keys)}), "
+        "RETURN_STATS)"
+    ).fetchall()
+    found = []
+    for path, count, _, _, _, values, *_ in rows:
+        found.append((Path(path), int(count), tuple(str(values[key]) for key in keys)))
+    return sorted(found)
+
+
+def broken_sources(cursor: duckdb.DuckDBPyConnection, part: Part, n: int) -> frozenset[str]:
+    """The sources in which the reader found records that do not fit the columns."""
+    if not isinstance(part.format, Csv):
+        return frozenset()
+    rows = cursor.execute(
+        f"SELECT DISTINCT s.file_path FROM reject_errors_{n} e JOIN reject_scans_{n} s USING (scan_id, file_id)"
+    ).fetchall()
+    sources = {str(f.path): f.source for f in part.files}
+    return frozenset(sources[path] for (path,) in rows)
+
+
+def count_sources(
+    cursor: duckdb.DuckDBPyConnection, good: list[Path], bad: list[Path]
+) -> dict[str, tuple[int, int]]:
+    """By source: (good rows, rejected rows), counted in the files that were written."""
+    counts: dict[str, list[int]] = {}
+    for index, paths in enumerate((good, bad)):
+        if paths:
+            sql = f"SELECT _source, count(*) FROM read_parquet({path_list(paths)}) GROUP BY _source"
+            for source, rows in cursor.execute(sql).fetchall():
+                counts.setdefault(source, [0, 0])[index] = rows
+    return {source: (pair[0], pair[1]) for source, pair in counts.items()}
+
+
+def count_rescued(cursor: duckdb.DuckDBPyConnection, good: list[Path], names: list[str]) -> dict[str, int]:
+    """By column: how many good rows had their original text rescued."""
+    if not good:
+        return {}
+    rows = cursor.execute(
+        f"SELECT k, count(*) FROM (SELECT unnest(json_keys({RESCUED})) AS k, {RESCUED} AS r "
+        f"FROM read_parquet({path_list(good)}) WHERE {RESCUED} IS NOT NULL) "
+        "WHERE json_extract_string(r, '$.\"' || k || '\"') IS NOT NULL GROUP BY k ORDER BY k"
+    ).fetchall()
+    return dict(rows)

@@ -1,0 +1,62 @@
+"""What an engine is given to validate, and what it answers: values, the same for every engine."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import ibis
+import pyarrow as pa
+
+from lake_pipeline.datasets.config import Format
+
+
+@dataclass(frozen=True)
+class PartFile:
+    """One spooled file, or one piece of it. `before`: how many records of the object precede it."""
+
+    path: Path
+    source: str
+    partition: str
+    skip_header: bool = False
+    before: int = 0
+
+
+@dataclass(frozen=True)
+class Part:
+    """Files of one layout that are read in one scan: the same format, columns and types.
+
+    columns: the raw columns in the file's order, with their types. longest: the longest record in bytes.
+    """
+
+    files: tuple[PartFile, ...]
+    format: Format
+    columns: ibis.Schema
+    longest: int = 0
+
+
+@dataclass(frozen=True)
+class OutputFile:
+    """A Parquet file of good rows, all of one partition."""
+
+    path: Path
+    partition: str
+    rows: int
+
+
+@dataclass(frozen=True)
+class PartResult:
+    """What became of a part.
+
+    counts: by source, (good rows, rejected rows). rejects: a table (_source, _record, original,
+    reasons). broken: sources whose records the engine could not tell apart; nothing else of the result
+    counts then. error: what the engine said of them.
+    """
+
+    good: tuple[OutputFile, ...] = ()
+    counts: Mapping[str, tuple[int, int]] | None = None
+    rejects: pa.Table | None = None
+    coerced: Mapping[str, int] | None = None
+    broken: frozenset[str] = frozenset()
+    error: str = ""

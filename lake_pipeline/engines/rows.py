@@ -1,0 +1,250 @@
+"""Validate rows: from a raw table to typed columns, a verdict per row and all of its reasons.
+
+A raw table has the file's columns (text, or typed for Parquet) and the lineage columns:
+
+- ``_source``: the id of the object a row came from; ``_record``: its number in it, from 1;
+- ``_partition``: the partition key; ``_sound``: false for a record that could not even be parsed.
+
+Texts that the format declares to mean NULL are NULL already.
+
+`validated` makes the fast pass over all rows; `explained` makes the reasons, for the rejects alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import reduce
+
+import ibis
+import ibis.expr.datatypes as dt
+
+from lake_pipeline.contracts import Column
+from lake_pipeline.datasets.config import Partitions
+from lake_pipeline.engines.casts import Cast, Dialect, Expr, cast
+
+LINEAGE = ("_partition", "_source", "_record")
+RESCUED = "_rescued"
+REJECTED = "_rejected"
+WINDOW_UNIT = {"monthly": "M", "daily": "D", "hourly": "h"}
+
+
+@dataclass(frozen=True)
+class RowRules:
+    """What a row of a dataset must satisfy, as far as it can be said row by row.
+
+    columns: the contract's, under their landed names. extra: further columns to keep as they are.
+    coerce: whether a coercible text is taken (and rescued) or rejected.
+    keep_original: columns whose original text is always rescued (nested ones with unknown fields).
+    """
+
+    columns: tuple[Column, ...]
+    extra: tuple[str, ...] = ()
+    coerce: bool = True
+    partitions: Partitions = Partitions()
+    keep_original: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One way a row can fail: when (never NULL), and what is said of it."""
+
+    code: str
+    column: str
+    when: Expr
+    message: str
+
+
+def validated(raw: Expr, rules: RowRules, dialect: Dialect) -> Expr:
+    """Every row with typed columns, lineage, ``_rescued`` (JSON) and ``_rejected`` (boolean).
+
+    ``_rescued`` of a good row holds the original text of its coerced values, NULL if there are none; of
+    a rejected row, all of its original values, from which `explained` starts again; of one that could
+    not be parsed, NULL.
+    """
+    raw = _with_missing(raw, rules)
+    casts = {c.name: cast(raw[c.name], c.type, dialect) for c in rules.columns}
+    originals = [n for n in raw.columns if not n.startswith("_")]
+    typed = raw.select(
+        *(casts[c.name].value.name(c.name) for c in rules.columns),
+        *(raw[name] for name in (*rules.extra, *LINEAGE, "_sound")),
+        *(_lost(raw[c.name], casts[c.name], rules).name(f"_lost_{i}") for i, c in enumerate(rules.columns)),
+        *(raw[name].name(f"_raw_{i}") for i, name in enumerate(originals)),
+        *(flag.name(f"_coerced_{name}") for name, flag in _coerced(raw, casts, rules)),
+    )
+    lost = [typed[f"_lost_{i}"] for i in range(len(rules.columns))]
+    rejected = _any([~typed["_sound"], *(f.when for f in _faults(typed, rules, dialect, lost))])
+    judged = typed.mutate(**{REJECTED: rejected})
+    texts = {name: judged[f"_raw_{i}"] for i, name in enumerate(originals)}
+    rescued = ibis.cases(
+        (~judged["_sound"], ibis.null("string")),
+        (judged[REJECTED], dialect.to_json(ibis.struct(texts))),
+        *_rescues(judged, texts, dialect),
+        else_=ibis.null("string"),
+    )
+    names = [c.name for c in rules.columns]
+    return judged.mutate(**{RESCUED: rescued}).select(*names, *rules.extra, *LINEAGE, RESCUED, REJECTED)
+
+
+def _coerced(raw: Expr, casts: dict[str, Cast], rules: RowRules) -> Iterator[tuple[str, Expr]]:
+    """The columns that can be coerced, each with whether a row's value was."""
+    for column in rules.columns if rules.coerce else ():
+        cell, made = raw[column.name], casts[column.name]
+        when = ibis.literal(True) if column.name in rules.keep_original else ~made.canonical
+        if column.name in raw.columns and not when.equals(~ibis.literal(True)):
+            yield column.name, cell.notnull() & made.value.notnull() & when
+
+
+def _rescues(judged: Expr, texts: dict[str, Expr], dialect: Dialect) -> Iterator[tuple[Expr, Expr]]:
+    """When a good row keeps original text, and the JSON that does: at most one pair."""
+    flags = {n.removeprefix("_coerced_"): judged[n] for n in judged.columns if n.startswith("_coerced_")}
+    if flags:
+        kept = {n: w.ifelse(_text(texts[n], dialect), ibis.null("string")) for n, w in flags.items()}
+        yield _any(list(flags.values())), dialect.to_json(ibis.struct(kept))
+
+
+def explained(rejects: Expr, rules: RowRules, raw_schema: ibis.Schema, dialect: Dialect) -> Expr:
+    """(``_source``, ``_record``, ``reasons``) of rejected rows, from their original values in ``_rescued``."""
+    shape = dt.Struct({name: raw_schema[name] for name in raw_schema.names if not name.startswith("_")})
+    original = dialect.from_json(rejects[RESCUED], shape)
+    raw = rejects.select(
+        *(original[name].name(name) for name in shape.names),
+        *(rejects[name] for name in LINEAGE),
+        rejects[RESCUED].notnull().name("_sound"),
+    )
+    raw = _with_missing(raw, rules)
+    casts = {c.name: cast(raw[c.name], c.type, dialect) for c in rules.columns}
+    typed = raw.select(
+        *(casts[c.name].value.name(c.name) for c in rules.columns),
+        *(raw[name] for name in LINEAGE),
+        raw["_sound"],
+        *(_lost(raw[c.name], casts[c.name], rules).name(f"_lost_{i}") for i, c in enumerate(rules.columns)),
+        *(_text(raw[c.name], dialect).name(f"_text_{i}") for i, c in enumerate(rules.columns)),
+    )
+    texts = {c.name: typed[f"_text_{i}"] for i, c in enumerate(rules.columns)}
+    faults = _faults(typed, rules, dialect, [typed[f"_lost_{i}"] for i in range(len(rules.columns))])
+    entries = [_reason(f, texts.get(f.column)) for f in faults]
+    malformed = _struct("MALFORMED_ROW", "", ibis.null("string"), "The record is not a JSON object.")
+    found = ibis.array([*entries, (~typed["_sound"]).ifelse(malformed, ibis.null(REASON))])
+    return typed.select("_source", "_record", found.filter(lambda r: r.notnull()).name("reasons"))
+
+
+REASON = dt.Struct({"code": dt.string, "column": dt.string, "value": dt.string, "message": dt.string})
+
+
+def _reason(fault: Fault, text: Expr | None) -> Expr:
+    value = ibis.null("string") if text is None else text.substr(0, 1000)
+    entry = _struct(fault.code, fault.column, value, fault.message)
+    return fault.when.ifelse(entry, ibis.null(REASON))
+
+
+def _struct(code: str, column: str, value: Expr, message: str) -> Expr:
+    return ibis.struct(
+        {
+            "code": ibis.literal(code),
+            "column": ibis.literal(column),
+            "value": value,
+            "message": ibis.literal(message),
+        }
+    ).cast(REASON)
+
+
+def _with_missing(raw: Expr, rules: RowRules) -> Expr:
+    """Optional columns the file does not have are NULL."""
+    missing = [c for c in rules.columns if c.name not in raw.columns]
+    return raw.mutate(**{c.name: ibis.null("string") for c in missing}) if missing else raw
+
+
+def _lost(cell: Expr, made: Cast, rules: RowRules) -> Expr:
+    """Whether a value was there and could not be cast (or only be coerced, where that is refused)."""
+    failed = made.value.isnull() if rules.coerce else made.value.isnull() | ~made.canonical
+    return cell.notnull() & failed
+
+
+def _text(cell: Expr, dialect: Dialect) -> Expr:
+    if cell.type().is_string():
+        return cell
+    return dialect.to_json(cell) if cell.type().is_nested() else cell.cast("string")
+
+
+def _any(conditions: list[Expr]) -> Expr:
+    return reduce(lambda a, b: a | b, conditions)
+
+
+def _faults(typed: Expr, rules: RowRules, dialect: Dialect, lost: list[Expr]) -> Iterator[Fault]:
+    for column, failed in zip(rules.columns, lost, strict=True):
+        yield Fault("CAST_FAILED", column.name, failed, f"not a valid {column.type}")
+        value = typed[column.name]
+        if column.required:
+            yield Fault("REQUIRED_NULL", column.name, value.isnull() & ~failed, "a value is required")
+        for make in CONSTRAINTS:
+            for code, holds, message in make(column, value):
+                yield Fault(code, column.name, value.notnull() & ~failed & ~holds, message)
+    if rules.partitions.column:
+        yield _elsewhere(typed, rules, dialect)
+
+
+def _elsewhere(typed: Expr, rules: RowRules, dialect: Dialect) -> Fault:
+    """A row whose partition column lies outside its file's partition."""
+    by, name, zone = rules.partitions.by, rules.partitions.column, rules.partitions.timezone
+    value = typed[name]
+    local = dialect.local(value, zone) if value.type().timezone else value.cast("timestamp")
+    start = (
+        dialect.parse(typed["_partition"], "yyyy-MM-dd-HH:mm")
+        if by == "hourly"
+        else typed["_partition"].try_cast("date").cast("timestamp")
+    )
+    return Fault(
+        "PARTITION_MISMATCH",
+        name,
+        value.notnull() & (local.truncate(WINDOW_UNIT[by]) != start),
+        f"the row belongs to another partition ({by}, {zone})",
+    )
+
+
+Constraint = Callable[[Column, Expr], Iterator[tuple[str, Expr, str]]]
+
+
+def _enum(column: Column, value: Expr) -> Iterator[tuple[str, Expr, str]]:
+    if column.enum:
+        allowed = ", ".join(str(v) for v in column.enum[:20])
+        yield (
+            "NOT_ALLOWED",
+            value.isin([ibis.literal(v, column.type.ibis) for v in column.enum]),
+            f"allowed are {allowed}",
+        )
+
+
+def _range(column: Column, value: Expr) -> Iterator[tuple[str, Expr, str]]:
+    bounds = (
+        (column.minimum, lambda v, b: v >= b, "at least"),
+        (column.maximum, lambda v, b: v <= b, "at most"),
+        (column.exclusive_minimum, lambda v, b: v > b, "greater than"),
+        (column.exclusive_maximum, lambda v, b: v < b, "less than"),
+    )
+    for bound, holds, words in bounds:
+        if bound is not None:
+            yield "OUT_OF_RANGE", holds(value, ibis.literal(bound)), f"must be {words} {bound}"
+
+
+def _pattern(column: Column, value: Expr) -> Iterator[tuple[str, Expr, str]]:
+    if column.pattern is not None:
+        yield "PATTERN_MISMATCH", value.re_search(column.pattern), f"must match {column.pattern}"
+
+
+def _length(column: Column, value: Expr) -> Iterator[tuple[str, Expr, str]]:
+    if column.min_length is not None:
+        yield (
+            "LENGTH_OUT_OF_RANGE",
+            value.length() >= column.min_length,
+            f"must have at least {column.min_length} characters",
+        )
+    if column.max_length is not None:
+        yield (
+            "LENGTH_OUT_OF_RANGE",
+            value.length() <= column.max_length,
+            f"must have at most {column.max_length} characters",
+        )
+
+
+CONSTRAINTS: tuple[Constraint, ...] = (_enum, _range, _pattern, _length)

@@ -1,0 +1,1 @@
+"""File formats, before any engine sees them: envelopes, headers, record boundaries."""

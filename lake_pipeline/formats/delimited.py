@@ -1,0 +1,261 @@
+"""Delimited text: what its header says, and where its records are when an engine's reader gives up.
+
+The engine's own strict reader is the normal path. This module is the careful one: for the header of
+every file, and for the records of files that have structural faults, so that every fault costs exactly
+its own record.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+from lake_pipeline.datasets.config import Csv
+from lake_pipeline.formats.spool import Refused
+
+OTHER_DELIMITERS = (",", ";", "\t", "|", ":")
+# A quoted field that spans more lines than this is taken for an unbalanced quote.
+MAX_LINES_PER_RECORD = 1000
+BATCH_LINES = 500
+csv.field_size_limit(256 * 1024 * 1024)
+
+
+@dataclass(frozen=True)
+class Malformed:
+    """A record that cannot be parsed: its first line (1-based, as in the file), its text, and why."""
+
+    line: int
+    raw: str
+    fault: str
+
+
+@dataclass(frozen=True)
+class Repaired:
+    """A file's sound records, written to `path` one after another, and its faulty ones.
+
+    lines: the first line of each sound record in the original, by its index.
+    """
+
+    path: Path
+    lines: tuple[int, ...]
+    longest: int
+    malformed: tuple[Malformed, ...]
+
+
+def header(text: str, form: Csv, expected: tuple[str, ...], required: tuple[str, ...]) -> tuple[str, ...]:
+    """The columns that a file's first record names; raises `Refused` where they cannot be used.
+
+    For a format without a header, the expected columns in their order, checked by their number.
+    """
+    first = first_record(text, form.separator, form.quote)
+    if not form.header:
+        if len(first) != len(expected):
+            raise Refused(
+                "HEADER_MISMATCH",
+                f"The first record has {len(first)} fields; without a header, the contract's "
+                f"{len(expected)} columns are expected in their order.",
+            )
+        return expected
+    missing = [name for name in required if name not in first]
+    if missing:
+        _wrong_delimiter(text, form, required)
+        raise Refused(
+            "HEADER_MISMATCH", f"Required columns are missing: {', '.join(missing)}. {_found(first)}"
+        )
+    folded = [name.casefold() for name in first]
+    for name in first:
+        if not name.strip():
+            raise Refused("HEADER_MISMATCH", f"A column has no name. {_found(first)}")
+        if folded.count(name.casefold()) > 1:
+            raise Refused(
+                "HEADER_MISMATCH", f'The column "{name}" stands there more than once. {_found(first)}'
+            )
+    return first
+
+
+def first_record(text: str, delimiter: str, quote: str) -> tuple[str, ...]:
+    """The fields of the first record of a text."""
+    try:
+        return tuple(next(_reader(io.StringIO(text, newline=""), delimiter, quote), []))
+    except csv.Error as e:
+        raise Refused("HEADER_MISMATCH", f"The header cannot be parsed: {e}.") from e
+
+
+def _wrong_delimiter(text: str, form: Csv, required: tuple[str, ...]) -> None:
+    for other in OTHER_DELIMITERS:
+        if other == form.separator:
+            continue
+        try:
+            names = first_record(text, other, form.quote)
+        except Refused:
+            continue
+        if all(name in names for name in required):
+            raise Refused(
+                "WRONG_DELIMITER",
+                f"The header is delimited by {other!r}; the format says {form.separator!r}.",
+            )
+
+
+def _found(names: tuple[str, ...]) -> str:
+    shown = ", ".join(names[:20]) + (", …" if len(names) > 20 else "")
+    return f"The file has: {shown}."[:500]
+
+
+def _reader(lines: Iterator[str] | io.StringIO, delimiter: str, quote: str) -> Iterator[list[str]]:
+    if not quote:
+        return csv.reader(lines, delimiter=delimiter, quoting=csv.QUOTE_NONE, strict=True)
+    return csv.reader(lines, delimiter=delimiter, quotechar=quote, strict=True)
+
+
+def repair(parts: tuple[Path, ...], form: Csv, width: int, target: Path) -> Repaired:
+    """Tell the sound records of a file from the faulty ones; writes the sound ones, without the header.
+
+    A record is sound when it parses strictly and has `width` fields. A quote that never closes, or
+    closes in the wrong place, makes its own line faulty and no other.
+    """
+    source = physical_lines(parts)
+    if form.header:
+        _skip_header(source, form)
+    lines: list[int] = []
+    malformed: list[Malformed] = []
+    longest = 0
+    with target.open("w", encoding="utf-8", newline="") as out:
+        for line, text, fault in _records(source, form, width):
+            if fault:
+                malformed.append(Malformed(line, text.rstrip("\r\n"), fault))
+                continue
+            sound = text.rstrip("\r\n") + "\n"
+            out.write(sound)
+            longest = max(longest, len(sound.encode()))
+            lines.append(line)
+    return Repaired(target, tuple(lines), longest, tuple(malformed))
+
+
+class physical_lines:  # noqa: N801 - an iterator used like a function
+    """The lines of a text in parts, numbered from 1, which can be put back."""
+
+    def __init__(self, parts: tuple[Path, ...]) -> None:
+        self._lines = self._read(parts)
+        self._back: list[tuple[int, str]] = []
+
+    @staticmethod
+    def _read(parts: tuple[Path, ...]) -> Iterator[tuple[int, str]]:
+        number = 0
+        for part in parts:
+            with part.open(encoding="utf-8", newline=None if _old_mac(part) else "\n") as text:
+                for line in text:
+                    number += 1
+                    yield number, line
+
+    def __iter__(self) -> Iterator[tuple[int, str]]:
+        return self
+
+    def __next__(self) -> tuple[int, str]:
+        return self._back.pop() if self._back else next(self._lines)
+
+    def put_back(self, lines: list[tuple[int, str]]) -> None:
+        """Give lines back, to be read again in their order."""
+        self._back.extend(reversed(lines))
+
+
+def _old_mac(part: Path) -> bool:
+    """Whether lines end in a lone CR, as the first block tells."""
+    with part.open("rb") as f:
+        block = f.read(65536)
+    return b"\r" in block and b"\n" not in block
+
+
+def _skip_header(source: physical_lines, form: Csv) -> None:
+    for _, line in source:
+        if line.strip():
+            text = line
+            while form.quote and text.count(form.quote) % 2:
+                text += next(source)[1]
+            return
+
+
+def _records(source: physical_lines, form: Csv, width: int) -> Iterator[tuple[int, str, str]]:
+    """(first line, text, fault or ``""``) of every record; blank lines are no records."""
+    while batch := list(islice(source, BATCH_LINES)):
+        if _all_sound([text for _, text in batch], form, width):
+            yield from ((number, text, "") for number, text in batch)
+            continue
+        source.put_back(batch)
+        for number, line in islice(source, BATCH_LINES):
+            if line.strip("\r\n"):
+                yield _record(source, number, line, form, width)
+
+
+def _all_sound(lines: list[str], form: Csv, width: int) -> bool:
+    """Whether every line is a sound record by itself; at the speed of the csv module."""
+    if any("\0" in line for line in lines):
+        return False
+    try:
+        rows = list(_reader(iter(lines), form.separator, form.quote))
+    except csv.Error:
+        return False
+    return len(rows) == len(lines) and all(len(row) == width for row in rows)
+
+
+def _record(source: physical_lines, number: int, line: str, form: Csv, width: int) -> tuple[int, str, str]:
+    taken = [(number, line)]
+    fault = _fault(line, form, width)
+    if fault == OPEN:
+        fault = _continue(source, taken, form, width)
+    return number, "".join(text for _, text in taken), fault
+
+
+OPEN = "a quote is opened and not closed"
+
+
+def _continue(source: physical_lines, taken: list[tuple[int, str]], form: Csv, width: int) -> str:
+    """Add lines until the record closes soundly; where it does not, give them back: one line is faulty."""
+    fault = OPEN
+    while fault == OPEN and len(taken) < MAX_LINES_PER_RECORD:
+        following = next(source, None)
+        if following is None:
+            break
+        taken.append(following)
+        if form.quote in following[1]:
+            fault = _fault("".join(t for _, t in taken), form, width)
+    if fault:
+        source.put_back(taken[1:])
+        del taken[1:]
+    return fault
+
+
+def _fault(text: str, form: Csv, width: int) -> str:
+    if "\0" in text:
+        return "it contains a NUL byte"
+    try:
+        rows = list(_reader(io.StringIO(text, newline=""), form.separator, form.quote))
+    except csv.Error as e:
+        return OPEN if "unexpected end of data" in str(e) else f"{e}"
+    if len(rows) != 1:
+        return f"it holds {len(rows)} records in one line"
+    if len(rows[0]) != width:
+        return f"it has {len(rows[0])} fields, expected {width}"
+    return ""
+
+
+def raw_lines(parts: tuple[Path, ...], numbers: list[int]) -> dict[int, str]:
+    """The text of some lines (sorted, 1-based) of a file in parts: one fast pass."""
+    found: dict[int, str] = {}
+    wanted = iter(numbers)
+    target = next(wanted, None)
+    seen = 0
+    for part in parts:
+        with part.open("rb") as f:
+            while target is not None and (block := f.read(1 << 20) + f.readline()):
+                breaks = block.count(b"\n") + (not block.endswith(b"\n"))
+                if target <= seen + breaks:
+                    lines = block.split(b"\n")
+                    while target is not None and target <= seen + breaks:
+                        found[target] = lines[target - seen - 1].decode().rstrip("\r")
+                        target = next(wanted, None)
+                seen += breaks
+    return found

@@ -1,0 +1,230 @@
+"""Bring one landed object to local disk, checked on the way: the envelope of a file.
+
+One pass over the bytes hashes, decompresses, transcodes to UTF-8 and counts what later stages need to
+know. Large text files are cut into parts at record boundaries, so that work on them is parallel and
+bounded; where the parts lie depends on the content alone, so that a repeated run makes the same ones.
+"""
+
+from __future__ import annotations
+
+import codecs
+import hashlib
+import zlib
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import zstandard
+
+from lake_pipeline.datasets.config import Csv, Format, Parquet
+from lake_pipeline.reasons import Reason
+from lake_pipeline.storage import ObjectMeta
+
+PART_BYTES = 64 * 1024 * 1024
+BOM = b"\xef\xbb\xbf"
+
+
+class Refused(Exception):
+    """The file cannot go on; the reason says why. Caught where files are judged, never by users."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.reason = Reason(code, message)
+
+
+@dataclass(frozen=True)
+class Spooled:
+    """A landed object on local disk: UTF-8 text (or Parquet), decompressed, in one or more parts.
+
+    sha256: of the object's bytes as landed. lines: line breaks in the text, one more where the last
+    line has none. quotes: whether the format's quote character occurs. nul: whether a NUL byte occurs.
+    """
+
+    format: Format
+    parts: tuple[Path, ...]
+    sha256: str
+    lines: int = 0
+    quotes: bool = False
+    nul: bool = False
+    header: str = field(default="", compare=False)
+
+
+def format_of(name: str, formats: Iterable[Format]) -> Format:
+    """The format whose suffix the name ends in, the longest winning; raises `Refused`."""
+    found = [(len(e), f) for f in formats for e in f.endings if name.lower().endswith(e)]
+    if not found:
+        known = ", ".join(e for f in formats for e in f.endings)
+        raise Refused("UNSUPPORTED_SUFFIX", f'"{name}" ends in none of {known}.')
+    return max(found, key=lambda pair: pair[0])[1]
+
+
+def check_size(meta: ObjectMeta, smallest: int, largest: int) -> None:
+    """The size limits of landed bytes; raises `Refused`."""
+    if meta.size == 0:
+        raise Refused("EMPTY_FILE", "The file has 0 bytes.")
+    if meta.size < smallest:
+        raise Refused("FILE_TOO_SMALL", f"The file has {meta.size} bytes; at least {smallest} are expected.")
+    if meta.size > largest:
+        raise Refused("FILE_TOO_LARGE", f"The file has {meta.size} bytes; at most {largest} are allowed.")
+
+
+def spool(chunks: Iterable[memoryview], name: str, form: Format, target: Path) -> Spooled:
+    """Write the object to `target` (with ``.1``, ``.2`` … for further parts); raises `Refused`.
+
+    `target` is a path without suffix; the parts' names sort in their order.
+    """
+    sha = hashlib.sha256()
+    plain = decompressed(hashed(chunks, sha), compression_of(name, form))
+    if isinstance(form, Parquet):
+        with target.open("wb") as out:
+            for chunk in plain:
+                out.write(chunk)
+        return Spooled(form, (target,), sha.hexdigest())
+    encoding = form.encoding if isinstance(form, Csv) else "utf-8"
+    quote = form.quote if isinstance(form, Csv) else ""
+    writer = PartWriter(target, quote.encode())
+    for chunk in utf8(plain, encoding):
+        writer.write(chunk)
+    writer.close()
+    if writer.blank:
+        raise Refused("EMPTY_FILE", "The file has nothing but white space in it.")
+    return replace(writer.spooled(form), sha256=sha.hexdigest())
+
+
+def hashed(chunks: Iterable[memoryview], sha: hashlib._Hash) -> Iterator[bytes]:
+    """The chunks, fed to the hash as they pass."""
+    for chunk in chunks:
+        sha.update(chunk)
+        yield bytes(chunk)
+
+
+def compression_of(name: str, form: Format) -> str:
+    """``none``, ``gzip`` or ``zstd``: as the format says, or by the suffix."""
+    if form.compression != "auto":
+        return form.compression
+    lower = name.lower()
+    return "gzip" if lower.endswith(".gz") else "zstd" if lower.endswith((".zst", ".zstd")) else "none"
+
+
+def decompressed(chunks: Iterator[bytes], compression: str) -> Iterator[bytes]:
+    """The plain bytes; raises `Refused` for a damaged or truncated stream. Several members may follow one another."""
+    if compression == "none":
+        yield from chunks
+        return
+    make: Callable[[], object] = (
+        (lambda: zlib.decompressobj(wbits=31))
+        if compression == "gzip"
+        else zstandard.ZstdDecompressor().decompressobj
+    )
+    current, pending, begun = make(), b"", False
+    try:
+        for chunk in chunks:
+            pending = chunk
+            while pending:
+                begun = True
+                yield current.decompress(pending)  # type: ignore[attr-defined]
+                pending = current.unused_data if current.eof else b""  # type: ignore[attr-defined]
+                if current.eof:  # type: ignore[attr-defined]
+                    current, begun = make(), False
+    except (zlib.error, zstandard.ZstdError) as e:
+        raise Refused("BAD_COMPRESSION", f"The file is not valid {compression}: {e}.") from e
+    if begun:
+        raise Refused(
+            "BAD_COMPRESSION", f"The {compression} stream ends in the middle; the file is truncated."
+        )
+
+
+def utf8(chunks: Iterator[bytes], encoding: str) -> Iterator[bytes]:
+    """The text as UTF-8 without byte order mark; raises `Refused` where it is not in `encoding`."""
+    name = codecs.lookup(encoding).name
+    decoder = codecs.getincrementaldecoder(name)(errors="strict")
+    at, first = 0, True
+    for chunk in chunks:
+        plain = name in {"utf-8", "ascii"} and chunk.isascii() and not decoder.getstate()[0]
+        text = chunk if plain else _decode(decoder, chunk, at, encoding)
+        at += len(chunk)
+        if first and text:
+            text, first = text.removeprefix(BOM), False
+        yield text
+    yield _decode(decoder, b"", at, encoding, final=True)
+
+
+def _decode(
+    decoder: codecs.IncrementalDecoder, chunk: bytes, at: int, encoding: str, final: bool = False
+) -> bytes:
+    try:
+        return decoder.decode(chunk, final).encode()
+    except UnicodeDecodeError as e:
+        held = len(e.object) - len(chunk)
+        raise Refused(
+            "BAD_ENCODING",
+            f"The file is not {encoding}: byte {at - held + e.start} is 0x{e.object[e.start]:02x} ({e.reason}).",
+        ) from e
+
+
+class PartWriter:
+    """Writes text into parts of about `PART_BYTES`, each beginning at a record."""
+
+    def __init__(self, target: Path, quote: bytes) -> None:
+        self._target, self._quote = target, quote
+        self._paths = [target]
+        self._out = target.open("wb")
+        self._size = self._breaks = self._quoted = 0
+        self._nul, self.blank, self._last, self._head = False, True, b"", b""
+
+    def write(self, text: bytes) -> None:
+        """Append text; where a part is full, go on in the next from the first record that starts after it."""
+        if not text:
+            return
+        if len(self._head) < 65536:
+            self._head += text[:65536]
+        cut = self._boundary(text) if self._size + len(text) > PART_BYTES else None
+        if cut is None:
+            self._append(text)
+            return
+        self._append(text[:cut])
+        self._next()
+        self._append(text[cut:])
+
+    def _boundary(self, text: bytes) -> int | None:
+        """The index after the first line break outside quotes, seen from here; None where there is none."""
+        inside = self._quoted % 2 == 1
+        at = 0
+        while (end := text.find(b"\n", at)) >= 0:
+            if self._quote:
+                inside ^= text.count(self._quote, at, end) % 2 == 1
+            if not inside:
+                return end + 1
+            at = end + 1
+        return None
+
+    def _append(self, text: bytes) -> None:
+        self._out.write(text)
+        self._size += len(text)
+        self._breaks += text.count(b"\n")
+        self._quoted += text.count(self._quote) if self._quote else 0
+        self._nul = self._nul or b"\0" in text
+        self.blank = self.blank and not text.strip()
+        self._last = text[-1:] or self._last
+
+    def _next(self) -> None:
+        self._out.close()
+        self._paths.append(self._target.with_name(f"{self._target.name}.{len(self._paths)}"))
+        self._out = self._paths[-1].open("wb")
+        self._size = 0
+
+    def close(self) -> None:
+        """Finish the last part."""
+        self._out.close()
+
+    def spooled(self, form: Format) -> Spooled:
+        """What was written."""
+        return Spooled(
+            form,
+            tuple(self._paths),
+            sha256="",
+            lines=self._breaks + (self._last not in (b"", b"\n")),
+            quotes=self._quoted > 0,
+            nul=self._nul,
+            header=self._head.decode(errors="ignore"),
+        )

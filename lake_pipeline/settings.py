@@ -1,0 +1,82 @@
+"""Where this lake is, read from the environment when a command starts, never at import."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from lake_pipeline.errors import UsageError
+
+ZONES = ("raw", "validated", "curated", "quarantine", "dq-results", "replay", "ops")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the environment says.
+
+    root: ``LAKE_ROOT``: a folder or an ``s3://bucket/prefix`` URL. ``{zone}`` in it gives every zone
+      its own bucket (``s3://acme-{zone}``); without it, zones are folders below the root.
+    catalog: ``LAKE_CATALOG``: an SQLAlchemy URI of the Iceberg catalog's database, or ``glue``.
+    home: the machine's own folder for this lake: spool, and by default the catalog and Dagster's home.
+    dataset_folders: ``LAKE_DEFS``, separated like ``PATH``: further folders that hold dataset folders.
+    """
+
+    root: str
+    catalog: str
+    home: Path
+    dataset_folders: tuple[Path, ...] = ()
+
+    @classmethod
+    def from_env(cls, env: Mapping[str, str] | None = None) -> Settings:
+        """Read ``LAKE_ROOT``, ``LAKE_CATALOG``, ``LAKE_HOME`` and ``LAKE_DEFS``; raise `UsageError` on nonsense."""
+        env = os.environ if env is None else env
+        return cls.at(
+            env.get("LAKE_ROOT", "").strip() or "./.lake",
+            catalog=env.get("LAKE_CATALOG") or None,
+            home=env.get("LAKE_HOME") or None,
+            dataset_folders=tuple(Path(p).resolve() for p in env.get("LAKE_DEFS", "").split(os.pathsep) if p),
+        )
+
+    @classmethod
+    def at(
+        cls,
+        root: str,
+        *,
+        catalog: str | None = None,
+        home: str | None = None,
+        dataset_folders: tuple[Path, ...] = (),
+    ) -> Settings:
+        """The settings of the lake at `root`, with defaults for the rest."""
+        scheme = re.match(r"([a-z0-9]+)://", root)
+        if scheme and scheme[1] not in {"s3", "file"}:
+            raise UsageError(f'LAKE_ROOT is "{root}"; it must be a folder or an s3:// URL.')
+        if not root.startswith("s3://"):
+            root = str(Path(root.removeprefix("file://")).expanduser().resolve())
+        where = Path(home).expanduser().resolve() if home else default_home(root)
+        missing = [str(p) for p in dataset_folders if not p.is_dir()]
+        if missing:
+            raise UsageError(f"LAKE_DEFS names folders that do not exist: {', '.join(missing)}.")
+        return cls(root.rstrip("/"), catalog or f"sqlite:///{where / 'catalog.db'}", where, dataset_folders)
+
+    @property
+    def is_s3(self) -> bool:
+        """Whether the root is on S3."""
+        return self.root.startswith("s3://")
+
+    def zone_url(self, zone: str) -> str:
+        """The root of one zone: an absolute folder or an ``s3://`` URL, without a trailing slash."""
+        if zone not in ZONES:
+            raise UsageError(f'"{zone}" is not a zone; zones are {", ".join(ZONES)}.')
+        return self.root.replace("{zone}", zone) if "{zone}" in self.root else f"{self.root}/{zone}"
+
+
+def default_home(root: str) -> Path:
+    """A folder lake keeps its own state inside itself; an S3 lake in ``./.lake/<bucket>-<hash>``."""
+    if not root.startswith("s3://"):
+        return Path(root)
+    slug = re.sub(r"[^a-z0-9]+", "-", root.removeprefix("s3://").lower()).strip("-")[:40]
+    return Path(".lake").resolve() / f"{slug}-{hashlib.sha256(root.encode()).hexdigest()[:8]}"

@@ -1,0 +1,124 @@
+"""A lake: its zones, its tables and its own folder on this machine; and the name of every object in it.
+
+Names the pipeline gives (raw keys are the producers'):
+
+=============================================  ==========================================================
+ops/manifests/<ds>/<partition>/<n>.json        input manifests, n counts up
+ops/receipts/<ds>/<partition>/<batch>.json     what became of each object of a validated batch
+ops/outcomes/<ds>/<partition>/<n>.json         what became of each curate: published, refused or failed
+dq-results/<ds>/<partition>/<n>.json           one report per evaluation
+validated/<ds>/data/<partition>/<batch>-….parquet
+curated/<ds>/data/<partition>/<fingerprint>-….parquet
+quarantine/<ds>/data/<partition>/….parquet     rejected rows and files, with all their reasons
+quarantine/files/<ds>/<partition>/<object id>/<name>   the untouched files
+=============================================  ==========================================================
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from lake_pipeline.errors import Transient
+from lake_pipeline.settings import Settings
+from lake_pipeline.storage.objects import ObjectStore
+from lake_pipeline.storage.tables import Tables
+
+
+class LogContention(Transient):
+    """Too many writers append to one log at once."""
+
+
+@dataclass(frozen=True)
+class Lake:
+    """One lake; cheap to make, opens its storage at first use."""
+
+    settings: Settings
+
+    @cached_property
+    def tables(self) -> Tables:
+        """The Iceberg tables."""
+        return Tables(self.settings)
+
+    @cached_property
+    def _stores(self) -> dict[str, ObjectStore]:
+        return {}
+
+    def zone(self, name: str) -> ObjectStore:
+        """The objects of one zone."""
+        if name not in self._stores:
+            self._stores[name] = ObjectStore(self.settings.zone_url(name))
+        return self._stores[name]
+
+    @contextmanager
+    def spool(self) -> Iterator[Path]:
+        """A folder for this process's work, removed afterwards; a killed process leaves only scratch."""
+        root = self.settings.home / "spool"
+        root.mkdir(parents=True, exist_ok=True)
+        folder = Path(tempfile.mkdtemp(dir=root))
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def log(self, zone: str, name: str) -> Log:
+        """An append-only log of JSON documents in a zone, e.g. ``log("ops", "manifests/flights/2013-11-03")``."""
+        return Log(self.zone(zone), name)
+
+
+@dataclass(frozen=True)
+class Log:
+    """Numbered JSON documents below one folder: append-only, each number written once, conditionally."""
+
+    store: ObjectStore
+    folder: str
+
+    def append(self, document: dict[str, Any], after: int | None = None) -> int:
+        """Write the document under the next number and return that number."""
+        body = dump(document)
+        number = (self.last_number() if after is None else after) + 1
+        for candidate in range(number, number + 100):
+            if self.store.create(f"{self.folder}/{candidate:06}.json", body):
+                return candidate
+        raise LogContention(f"{self.folder}: 100 numbers in a row were taken by other writers.")
+
+    def last_number(self) -> int:
+        """The newest document's number; 0 for an empty log."""
+        return max((number_of(o.key) for o in self.store.list(self.folder)), default=0)
+
+    def last(self) -> dict[str, Any] | None:
+        """The newest document, or None."""
+        number = self.last_number()
+        return json.loads(self.store.read(f"{self.folder}/{number:06}.json")) if number else None
+
+
+def last_documents(store: ObjectStore, folder: str) -> dict[str, tuple[int, str]]:
+    """The newest number and key of every log one level below `folder`, by the log's name: one listing."""
+    newest: dict[str, tuple[int, str]] = {}
+    for entry in store.list(folder):
+        name = entry.key.removeprefix(folder + "/").rpartition("/")[0]
+        newest[name] = max(newest.get(name, (0, "")), (number_of(entry.key), entry.key))
+    return newest
+
+
+def number_of(key: str) -> int:
+    """The number in a log document's key."""
+    return int(key.rpartition("/")[2].removesuffix(".json"))
+
+
+def dump(document: dict[str, Any]) -> bytes:
+    """JSON as the lake stores it: sorted, so that equal documents are equal bytes."""
+    return json.dumps(document, sort_keys=True, indent=1, ensure_ascii=False, default=str).encode()
+
+
+def partition_folder(partition: str) -> str:
+    """A partition key as one path segment."""
+    return quote(partition, safe="")

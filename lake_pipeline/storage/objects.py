@@ -1,0 +1,202 @@
+"""Objects of one zone, in a folder and on S3 alike, through obstore.
+
+Keys are relative to the zone and are used exactly as they are: nothing is decoded or normalised.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import obstore
+from obstore import exceptions as failures
+from obstore.store import LocalStore, S3Store
+
+from lake_pipeline.errors import Terminal, Transient
+
+if TYPE_CHECKING:
+    from obstore.auth.boto3 import Boto3CredentialProvider
+
+CHUNK_BYTES = 4 * 1024 * 1024
+
+
+class ObjectMissing(Terminal):
+    """The object does not exist."""
+
+
+class ObjectChanged(Transient):
+    """The object is no longer the one that was listed: repeat, so that it is listed again."""
+
+
+class StorageUnavailable(Transient):
+    """The storage did not answer as it should: repeat later."""
+
+
+class StorageRefused(Terminal):
+    """The storage refused: credentials, permissions, an illegal key."""
+
+
+@dataclass(frozen=True)
+class ObjectMeta:
+    """One object as listed. `size` is in bytes, `modified` in UTC; `version` is None in an unversioned bucket."""
+
+    key: str
+    size: int
+    etag: str
+    version: str | None
+    modified: datetime
+
+
+class ObjectStore:
+    """The objects below one root (a folder or an ``s3://bucket/prefix`` URL)."""
+
+    def __init__(self, root: str) -> None:
+        self.root = root.rstrip("/")
+        self.local = not root.startswith("s3://")
+        self._store = _local(self.root) if self.local else _s3(self.root)
+
+    def uri(self, key: str) -> str:
+        """The object's URI: ``file:///…`` or ``s3://…``, as Iceberg and people use it."""
+        return f"{'file://' if self.local else ''}{self.root}/{key}"
+
+    def key(self, uri: str) -> str:
+        """The key of a URI that `uri` made."""
+        return uri.removeprefix("file://").removeprefix(self.root + "/")
+
+    def list(self, prefix: str = "") -> Iterator[ObjectMeta]:
+        """Every object whose key starts with the folder `prefix`, in no order."""
+        with translated(prefix):
+            for batch in obstore.list(self._store, prefix=prefix.rstrip("/") or None, chunk_size=1000):
+                yield from (_meta(entry) for entry in batch)
+
+    def head(self, key: str) -> ObjectMeta:
+        """The object's metadata; raises `ObjectMissing`."""
+        with translated(key):
+            return _meta(obstore.head(self._store, key))
+
+    def read(self, key: str) -> bytes:
+        """The whole object; raises `ObjectMissing`."""
+        with translated(key):
+            return bytes(obstore.get(self._store, key).bytes())
+
+    def stream(self, meta: ObjectMeta) -> Iterator[memoryview]:
+        """The object's bytes in chunks, pinned to the listed identity; raises `ObjectChanged`."""
+        options: dict[str, str] = {"version": meta.version} if meta.version else {"if_match": meta.etag}
+        with translated(meta.key, pinned=True):
+            result = obstore.get(self._store, meta.key, options=options)  # type: ignore[arg-type]
+            if meta.size <= CHUNK_BYTES:
+                yield memoryview(result.bytes())
+                return
+            for chunk in result.stream(min_chunk_size=CHUNK_BYTES):
+                yield memoryview(chunk)
+
+    def write(self, key: str, body: bytes | Path) -> None:
+        """Put the object, replacing what is there."""
+        with translated(key):
+            obstore.put(self._store, key, body)
+
+    def create(self, key: str, body: bytes) -> bool:
+        """Put the object only if the key is free (a conditional write); return whether it was."""
+        try:
+            with translated(key):
+                obstore.put(self._store, key, body, mode="create", use_multipart=False)
+        except failures.AlreadyExistsError:
+            return False
+        return True
+
+    def exists(self, key: str) -> bool:
+        """Whether the object exists."""
+        try:
+            self.head(key)
+        except ObjectMissing:
+            return False
+        return True
+
+    def delete(self, keys: list[str]) -> None:
+        """Delete objects of the lake's own (staged files); raw objects are never deleted."""
+        with translated(keys[0] if keys else ""):
+            obstore.delete(self._store, keys)
+
+    def fetch(self, key: str, folder: Path) -> Path:
+        """A local path that holds an immutable object of the lake: the file itself, or a copy in `folder`.
+
+        Only for objects whose names follow from their content (data files); landed objects are read
+        with `stream`, which pins them.
+        """
+        if self.local:
+            return Path(self.root) / key
+        target = folder / key
+        if not target.exists():
+            target.parent.mkdir(parents=True, exist_ok=True)
+            part = target.with_name(f"{target.name}.{os.getpid()}.part")
+            with translated(key), part.open("wb") as out:
+                for chunk in obstore.get(self._store, key).stream(min_chunk_size=CHUNK_BYTES):
+                    out.write(chunk)
+            part.replace(target)
+        return target
+
+
+def _meta(entry: Mapping[str, object]) -> ObjectMeta:
+    return ObjectMeta(
+        key=str(entry["path"]),
+        size=int(str(entry["size"])),
+        etag=str(entry["e_tag"] or ""),
+        version=str(entry["version"]) if entry["version"] else None,
+        modified=entry["last_modified"],  # type: ignore[arg-type]
+    )
+
+
+def _local(root: str) -> LocalStore:
+    return LocalStore(root, mkdir=True)
+
+
+def _s3(root: str) -> S3Store:
+    bucket, _, prefix = root.removeprefix("s3://").partition("/")
+    endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or ""
+    return S3Store(
+        bucket,
+        prefix=prefix or None,
+        client_options={"allow_http": endpoint.startswith("http://"), "timeout": "300s"},
+        credential_provider=_profile() if os.environ.get("AWS_PROFILE") else None,
+        **({"endpoint": endpoint} if endpoint else {}),
+    )
+
+
+def _profile() -> Boto3CredentialProvider:
+    """Profiles and SSO are boto3's to resolve; obstore itself knows keys, roles and metadata services."""
+    from obstore.auth.boto3 import Boto3CredentialProvider
+
+    return Boto3CredentialProvider()
+
+
+@contextmanager
+def translated(key: str, pinned: bool = False) -> Iterator[None]:
+    """Turn obstore's exceptions into ours; a failure of a conditional write passes through."""
+    try:
+        yield
+    except (FileNotFoundError, failures.NotFoundError) as e:
+        if pinned:
+            raise ObjectChanged(f'"{key}" disappeared after it was listed.') from e
+        raise ObjectMissing(f'There is no object "{key}".') from e
+    except failures.PreconditionError as e:
+        raise ObjectChanged(
+            f'"{key}" was overwritten after it was listed; run again to take the new one.'
+        ) from e
+    except failures.AlreadyExistsError:
+        raise
+    except (failures.PermissionDeniedError, failures.UnauthenticatedError) as e:
+        raise StorageRefused(f'The storage refused access to "{key}": {first_line(e)}') from e
+    except (failures.InvalidPathError, ValueError) as e:
+        raise StorageRefused(f'"{key}" cannot be a key: {first_line(e)}') from e
+    except failures.BaseError as e:
+        raise StorageUnavailable(f'The storage failed on "{key}": {first_line(e)}') from e
+
+
+def first_line(error: Exception) -> str:
+    """obstore's messages carry a Rust debug dump below their first line."""
+    return str(error).split("\n", 1)[0]
