@@ -10,25 +10,26 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-# JDK field -> (strptime directive, part of the instant that it gives)
-FIELDS: dict[str, tuple[str, str]] = {
-    "yyyy": ("%Y", "year"),
-    "uuuu": ("%Y", "year"),
-    "MM": ("%m", "month"),
-    "M": ("%-m", "month"),
-    "dd": ("%d", "day"),
-    "d": ("%-d", "day"),
-    "HH": ("%H", "hour"),
-    "H": ("%-H", "hour"),
-    "hh": ("%I", "hour12"),
-    "h": ("%-I", "hour12"),
-    "a": ("%p", "half"),
-    "mm": ("%M", "minute"),
-    "ss": ("%S", "second"),
-    "SSS": ("%g", "fraction"),
-    "SSSSSS": ("%f", "fraction"),
-    "XXX": ("%z", "offset"),
-    "XX": ("%z", "offset"),
+# JDK field -> (strptime directive, part of the instant that it gives, regular expression of its texts).
+# Parsers differ in what they let pass (one digit for two, a lower-case "am"); the expressions do not.
+FIELDS: dict[str, tuple[str, str, str]] = {
+    "yyyy": ("%Y", "year", "[0-9]{4}"),
+    "uuuu": ("%Y", "year", "[0-9]{4}"),
+    "MM": ("%m", "month", "[0-9]{2}"),
+    "M": ("%-m", "month", "[0-9]{1,2}"),
+    "dd": ("%d", "day", "[0-9]{2}"),
+    "d": ("%-d", "day", "[0-9]{1,2}"),
+    "HH": ("%H", "hour", "([01][0-9]|2[0-3])"),
+    "H": ("%-H", "hour", "([01]?[0-9]|2[0-3])"),
+    "hh": ("%I", "hour12", "(0[1-9]|1[0-2])"),
+    "h": ("%-I", "hour12", "(0?[1-9]|1[0-2])"),
+    "a": ("%p", "half", "(AM|PM)"),
+    "mm": ("%M", "minute", "[0-5][0-9]"),
+    "ss": ("%S", "second", "[0-5][0-9]"),
+    "SSS": ("%g", "fraction", "[0-9]{3}"),
+    "SSSSSS": ("%f", "fraction", "[0-9]{6}"),
+    "XXX": ("%z", "offset", "(Z|[+-]((0[0-9]|1[0-7]):[0-5][0-9]|18:00))"),
+    "XX": ("%z", "offset", "(Z|[+-]((0[0-9]|1[0-7])[0-5][0-9]|1800))"),
 }
 DATE_PARTS = frozenset({"year", "month", "day"})
 _TOKEN = re.compile(r"'(?P<quoted>(?:[^']|'')*)'|(?P<field>([A-Za-z])\3*)|(?P<literal>[^A-Za-z'])")
@@ -64,8 +65,24 @@ def to_strptime(pattern: str) -> str:
 def _directive(token: re.Match[str]) -> str:
     if token["field"]:
         return FIELDS[token["field"]][0]
-    literal = token["literal"] or token["quoted"].replace("''", "'") or "'"
-    return literal.replace("%", "%%")
+    return _literal(token).replace("%", "%%")
+
+
+def _literal(token: re.Match[str]) -> str:
+    return token["literal"] or token["quoted"].replace("''", "'") or "'"
+
+
+def to_regex(pattern: str) -> str:
+    """The texts that have the pattern's form, as a regular expression of RE2 and Java.
+
+    >>> to_regex("d/M/yyyy")
+    '^[0-9]{1,2}/[0-9]{1,2}/[0-9]{4}\\\\z'
+    """
+    return "^" + "".join(map(_expression, _TOKEN.finditer(pattern))) + r"\z"
+
+
+def _expression(token: re.Match[str]) -> str:
+    return FIELDS[token["field"]][2] if token["field"] else re.escape(_literal(token))
 
 
 def fault(pattern: str, *, time: bool) -> FormatFault | None:

@@ -43,6 +43,7 @@ from lake_pipeline.contracts import (
     Type,
 )
 from lake_pipeline.contracts.drift import CARRIERS
+from lake_pipeline.contracts.formats import to_regex
 
 Expr = Any  # an Ibis value expression; Ibis has no static types for them
 
@@ -52,13 +53,12 @@ NUMBER = r"^[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?\z"
 DECIMAL = r"^[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)\z"
 DATE = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}\z"
 MIDNIGHT = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[T ]00:00(:00(\.0+)?)?Z?\z"
-OFFSET = r"(Z|[+-][0-9]{2}:?[0-9]{2})"
+OFFSET = r"(Z|[+-]((0[0-9]|1[0-7]):?[0-5][0-9]|18:?00))"
 CLOCK = r"([01][0-9]|2[0-3]):[0-5][0-9]"
 TIMESTAMP = rf"^[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}[T ]{CLOCK}:[0-5][0-9](\.[0-9]{{1,6}})?{OFFSET}?\z"
 SHORT_TIMESTAMP = rf"^[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}([T ]{CLOCK}{OFFSET}?)?\z"
 ENDS_IN_OFFSET = rf"[0-9]{OFFSET}\z"
 TRUE, FALSE = ("true", "t", "yes", "y", "1"), ("false", "f", "no", "n", "0")
-SPACE = " \t\r\n"
 
 
 class Dialect(Protocol):
@@ -87,7 +87,7 @@ class Dialect(Protocol):
 
 @dataclass(frozen=True)
 class Cast:
-    """A cast value (NULL where it failed) and whether its text was canonical (never NULL)."""
+    """A cast value (NULL where it failed) and whether its text was canonical (not NULL where there is text)."""
 
     value: Expr
     canonical: Expr
@@ -179,8 +179,11 @@ def _boolean(text: Expr, _: Type, __: Dialect) -> Cast:
 def _date(text: Expr, type_: Date, dialect: Dialect) -> Cast:
     trimmed = _trim(text)
     if type_.format:
-        value = dialect.parse(trimmed, type_.format).cast("date")
-        return Cast(value, trimmed == text)
+        form = to_regex(type_.format)
+        value = _cases(
+            (trimmed.re_search(form), dialect.parse(trimmed, type_.format).cast("date")), of=dt.date
+        )
+        return Cast(value, text.re_search(form))
     canonical = text.re_search(DATE)
     value = _cases(
         (canonical, text.try_cast("date")),
@@ -194,9 +197,11 @@ def _date(text: Expr, type_: Date, dialect: Dialect) -> Cast:
 def _timestamp(text: Expr, type_: Timestamp, dialect: Dialect) -> Cast:
     trimmed = _trim(text)
     if type_.format:
+        form = to_regex(type_.format)
         moment = dialect.parse(trimmed, type_.format)
         value = moment if moment.type().timezone else dialect.instant(moment, type_.timezone)
-        return Cast(value.cast(type_.ibis), trimmed == text)
+        value = _cases((trimmed.re_search(form), value.cast(type_.ibis)), of=type_.ibis)
+        return Cast(value, text.re_search(form))
     canonical = text.re_search(TIMESTAMP)
     value = _cases(
         (canonical, _instant(text, type_, dialect)),
@@ -221,45 +226,52 @@ def _trim(text: Expr) -> Expr:
 
 
 def _json(text: Expr, type_: Type, dialect: Dialect) -> Cast:
-    """Nested values arrive as JSON text: read as strings in the contract's shape, then cast leaf by leaf."""
+    """Nested values arrive as JSON text: one level of it is read as texts, and each is cast in its turn."""
     parsed = dialect.from_json(text, text_shape(type_))
     nested = _fields(parsed, type_, dialect) if isinstance(type_, Object) else _items(parsed, type_, dialect)
     opening = "{" if isinstance(type_, Object) else "["
-    fits = text.strip().startswith(opening)
+    fits = _trim(text).startswith(opening)
     return Cast(fits.ifelse(nested.value, ibis.null(type_.ibis)), nested.canonical)
 
 
 def _fields(source: Expr, type_: Object, dialect: Dialect) -> Cast:
     """A struct, field by field: NULL as a whole when one field fails; absent fields are NULL."""
-    casts = {
-        f.name: cast(source[f.name], f.type, dialect) if f.name in source.type().names else None
-        for f in type_.fields
+    present = {f.name: cast(source[f.name], f.type, dialect) for f in type_.fields if f.name in source.names}
+    values = {
+        f.name: present[f.name].value if f.name in present else ibis.null(f.type.ibis) for f in type_.fields
     }
-    values = {f.name: c.value if (c := casts[f.name]) else ibis.null(f.type.ibis) for f in type_.fields}
-    fine = ibis.literal(True)
-    for name, made in casts.items():
-        if made is not None:
-            fine = fine & (source[name].isnull() | made.value.notnull())
+    fine = canonical = ibis.literal(True)
+    for name, made in present.items():
+        fine &= source[name].isnull() | made.value.notnull()
+        if not always(made.canonical):
+            canonical &= source[name].isnull() | made.canonical
     whole = ibis.struct(values).cast(type_.ibis)
     value = (source.notnull() & fine).ifelse(whole, ibis.null(type_.ibis))
-    return Cast(value, ibis.literal(True))
+    return Cast(value, canonical)
 
 
 def _items(source: Expr, type_: Array, dialect: Dialect) -> Cast:
     """An array, item by item: NULL as a whole when one item fails."""
     values = source.map(lambda item: cast(item, type_.item, dialect).value)
     lost = source.filter(lambda item: item.notnull() & cast(item, type_.item, dialect).value.isnull())
+    odd = source.filter(lambda item: item.notnull() & ~cast(item, type_.item, dialect).canonical)
     value = (lost.length() == 0).ifelse(values.cast(type_.ibis), ibis.null(type_.ibis))
-    return Cast(value, ibis.literal(True))
+    return Cast(value, source.isnull() | (odd.length() == 0))
+
+
+def always(condition: Expr) -> bool:
+    """Whether a condition is the literal true: then no engine need compute it."""
+    return bool(condition.equals(ibis.literal(True)))
 
 
 def text_shape(type_: Type) -> dt.DataType:
-    """The contract type with every leaf a string: the shape in which JSON is read."""
+    """The shape in which JSON is read: one level of it, whatever stands there as text.
+
+    Read at once to the last leaf, a value of another shape than the contract's would turn into NULL.
+    """
     if isinstance(type_, Object):
-        return dt.Struct({f.name: text_shape(f.type) for f in type_.fields})
-    if isinstance(type_, Array):
-        return dt.Array(text_shape(type_.item))
-    return dt.string
+        return dt.Struct({f.name: dt.string for f in type_.fields})
+    return dt.Array(dt.string)
 
 
 TEXT_CASTS: dict[type, Callable[[Expr, Any, Dialect], Cast]] = {

@@ -32,6 +32,7 @@ from lake_pipeline.errors import Transient
 MEMORY = "1000MB"
 COPY_OPTIONS = "FORMAT parquet, COMPRESSION zstd"
 LINE_LIMIT = 2_000_000
+EXPLAIN_ROWS = 20_000
 NO_NULL = "\x02\x03"  # a text that no file has: DuckDB must be given one that means NULL
 
 
@@ -51,7 +52,8 @@ class DuckDBDialect:
         return builtin("timezone", (dt.string, dt.Timestamp("UTC", 6)), dt.Timestamp(None, 6))(zone, instant)
 
     def parse(self, text: Expr, pattern: str) -> Expr:
-        """``try_strptime``."""
+        """``try_strptime``, which does not know the offset ``Z``."""
+        text = text.replace("Z", "+00:00") if "offset" in format_parts(pattern) else text
         made = dt.Timestamp("UTC" if "offset" in format_parts(pattern) else None, 6)
         return builtin("try_strptime", (dt.string, dt.string), made)(text, to_strptime(pattern))
 
@@ -171,9 +173,9 @@ class DuckDB:
             bad = [p for p, _, k in written if k[0] == "true"]
             return PartResult(
                 good=tuple(good),
+                rejected=tuple(bad),
                 counts=count_sources(cursor, [f.path for f in good], bad),
-                rejects=self._explain(cursor, bad, part, rules) if bad else None,
-                coerced=count_rescued(cursor, [f.path for f in good], [c.name for c in rules.columns]),
+                coerced=count_rescued(cursor, [f.path for f in good]),
             )
 
     def _validate_sql(self, part: Part, rules: RowRules) -> str:
@@ -181,24 +183,76 @@ class DuckDB:
         rows = validated(raw, rules, self.dialect)
         return self._compiled(("validate", part.columns, rules), rows.mutate(_p=rows["_partition"]))
 
-    def _explain(
-        self, cursor: duckdb.DuckDBPyConnection, bad: list[Path], part: Part, rules: RowRules
-    ) -> pa.Table:
-        cursor.execute(f"CREATE TEMP VIEW rejects AS SELECT * FROM read_parquet({path_list(bad)})")
+    def explain(self, part: Part, rules: RowRules, rejected: Sequence[Path]) -> Iterator[pa.RecordBatch]:
+        """The rejected rows of a part with all their reasons, in order: (_partition, _source, _record,
+        reasons, original), in batches, so that a file of nothing but rejects does not fill the memory."""
+        with self.cursor() as cursor:
+            sql = self._explain_sql(cursor, part, rules, rejected)
+            rows = cursor.sql(f"{sql} ORDER BY _partition, _source, _record")
+            yield from rows.to_arrow_reader(EXPLAIN_ROWS)
+
+    def elsewhere(self, part: Part, rules: RowRules, rejected: Sequence[Path]) -> dict[str, int]:
+        """By source: how many of the rejected rows belong to another partition."""
+        with self.cursor() as cursor:
+            sql = self._explain_sql(cursor, part, rules, rejected)
+            rows = cursor.execute(
+                f"SELECT _source, count(*) FROM ({sql}) WHERE len(list_filter(reasons, "
+                "lambda r: r.code = 'PARTITION_MISMATCH')) > 0 GROUP BY _source"
+            ).fetchall()
+        return dict(rows)
+
+    def _explain_sql(
+        self, cursor: duckdb.DuckDBPyConnection, part: Part, rules: RowRules, rejected: Sequence[Path]
+    ) -> str:
+        cursor.execute(
+            f"CREATE OR REPLACE TEMP VIEW rejects AS SELECT * FROM read_parquet({path_list(rejected)})"
+        )
         schema = {**{n: dt.string for n in LINEAGE}, "_record": dt.int64, RESCUED: dt.string}
-        rejects = ibis.table(schema, name="rejects")
-        reasons = explained(rejects, rules, raw_schema(part.columns), self.dialect)
+        reasons = explained(ibis.table(schema, name="rejects"), rules, raw_schema(part.columns), self.dialect)
         sql = self._compiled(("explain", part.columns, rules), reasons)
-        return cursor.execute(
-            f"SELECT r.*, o.{RESCUED} AS original FROM ({sql}) r "
-            f"JOIN rejects o USING (_source, _record) ORDER BY _source, _record"
-        ).to_arrow_table()
+        return (
+            f"SELECT o._partition, r._source, r._record, r.reasons, o.{RESCUED} AS original "
+            f"FROM ({sql}) r JOIN rejects o USING (_source, _record)"
+        )
 
     def _compiled(self, key: Any, expression: Expr) -> str:
         with self._lock:
             if key not in self._statements:
                 self._statements[key] = sql_of(expression)
             return self._statements[key]
+
+    def table(self, backend: Any, paths: Sequence[Path]) -> Expr:
+        """Parquet files as one table; columns that some files lack are NULL there."""
+        name = f"files_{self.number()}"
+        source = f"read_parquet({path_list(paths)}, union_by_name = true)"
+        backend.con.execute(f"CREATE TEMP VIEW {name} AS SELECT * FROM {source}")
+        return backend.table(name)
+
+    def arrow(self, backend: Any, table: pa.Table) -> Expr:
+        """An Arrow table as a table of this instance."""
+        name = f"arrow_{self.number()}"
+        backend.con.register(name, table)
+        return backend.table(name)
+
+    def keep(self, backend: Any, table: Expr) -> Expr:
+        """The table's rows, computed once."""
+        name = f"kept_{self.number()}"
+        backend.con.execute(f"CREATE TEMP TABLE {name} AS {backend.compile(table)}")
+        return backend.table(name)
+
+    def copy(self, backend: Any, table: Expr, folder: Path) -> list[OutputFile]:
+        """Write a table to Parquet below `folder`, a file (or a few) per value of ``_partition``."""
+        sql = backend.compile(table.mutate(_p=table["_partition"]))
+        written = copy_by(backend.con, sql, folder / str(self.number()), ["_p"])
+        return [OutputFile(path, keys[0], rows) for path, rows, keys in written]
+
+    def copy_one(self, backend: Any, table: Expr, path: Path) -> int:
+        """Write a table to one Parquet file; returns its rows."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        (rows,) = backend.con.execute(
+            f"COPY ({backend.compile(table)}) TO {quoted(str(path))} ({COPY_OPTIONS})"
+        ).fetchone()
+        return int(rows)
 
     def json_structure(self, files: Sequence[Path]) -> list[Any]:
         """The keys and value types that the JSON lines of each file have, e.g. ``{"a": "UBIGINT"}``."""
@@ -366,13 +420,16 @@ def count_sources(
     return {source: (pair[0], pair[1]) for source, pair in counts.items()}
 
 
-def count_rescued(cursor: duckdb.DuckDBPyConnection, good: list[Path], names: list[str]) -> dict[str, int]:
-    """By column: how many good rows had their original text rescued."""
+def count_rescued(cursor: duckdb.DuckDBPyConnection, good: list[Path]) -> dict[str, dict[str, int]]:
+    """By source and column: how many good rows had their original text rescued."""
     if not good:
         return {}
     rows = cursor.execute(
-        f"SELECT k, count(*) FROM (SELECT unnest(json_keys({RESCUED})) AS k, {RESCUED} AS r "
+        f"SELECT _source, k, count(*) FROM (SELECT _source, unnest(json_keys({RESCUED})) AS k, {RESCUED} AS r "
         f"FROM read_parquet({path_list(good)}) WHERE {RESCUED} IS NOT NULL) "
-        "WHERE json_extract_string(r, '$.\"' || k || '\"') IS NOT NULL GROUP BY k ORDER BY k"
+        "WHERE r->>('/' || replace(replace(k, '~', '~0'), '/', '~1')) IS NOT NULL GROUP BY ALL ORDER BY ALL"
     ).fetchall()
-    return dict(rows)
+    found: dict[str, dict[str, int]] = {}
+    for source, column, count in rows:
+        found.setdefault(source, {})[column] = count
+    return found

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import ibis
-import pyarrow as pa
 
 from lake_pipeline.datasets.config import Format
 
@@ -49,14 +48,15 @@ class OutputFile:
 class PartResult:
     """What became of a part.
 
-    counts: by source, (good rows, rejected rows). rejects: a table (_source, _record, original,
-    reasons). broken: sources whose records the engine could not tell apart; nothing else of the result
+    rejected: Parquet files of rejected rows, from which the engine explains them. counts: by source,
+    (good rows, rejected rows). coerced: by source and column, the good rows with rescued
+    text. broken: sources whose records the engine could not tell apart; nothing else of the result
     counts then. error: what the engine said of them.
     """
 
     good: tuple[OutputFile, ...] = ()
-    counts: Mapping[str, tuple[int, int]] | None = None
-    rejects: pa.Table | None = None
-    coerced: Mapping[str, int] | None = None
+    rejected: tuple[Path, ...] = ()
+    counts: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    coerced: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     broken: frozenset[str] = frozenset()
     error: str = ""

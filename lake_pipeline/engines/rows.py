@@ -12,16 +12,17 @@ Texts that the format declares to mean NULL are NULL already.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import reduce
 
 import ibis
 import ibis.expr.datatypes as dt
 
-from lake_pipeline.contracts import Column
+from lake_pipeline.contracts import Column, Decimal, Object, Type
+from lake_pipeline.contracts.model import Bound, Value
 from lake_pipeline.datasets.config import Partitions
-from lake_pipeline.engines.casts import Cast, Dialect, Expr, cast
+from lake_pipeline.engines.casts import Cast, Dialect, Expr, always, cast
 
 LINEAGE = ("_partition", "_source", "_record")
 RESCUED = "_rescued"
@@ -47,12 +48,16 @@ class RowRules:
 
 @dataclass(frozen=True)
 class Fault:
-    """One way a row can fail: when (never NULL), and what is said of it."""
+    """One way a row can fail: when (never NULL), and what is said of it.
+
+    column: a field of an object is named by its path, ``address.zip``; `value` is then its text.
+    """
 
     code: str
     column: str
     when: Expr
     message: str
+    value: Expr | None = None
 
 
 def validated(raw: Expr, rules: RowRules, dialect: Dialect) -> Expr:
@@ -91,7 +96,7 @@ def _coerced(raw: Expr, casts: dict[str, Cast], rules: RowRules) -> Iterator[tup
     for column in rules.columns if rules.coerce else ():
         cell, made = raw[column.name], casts[column.name]
         when = ibis.literal(True) if column.name in rules.keep_original else ~made.canonical
-        if column.name in raw.columns and not when.equals(~ibis.literal(True)):
+        if not always(made.canonical) or column.name in rules.keep_original:
             yield column.name, cell.notnull() & made.value.notnull() & when
 
 
@@ -123,18 +128,18 @@ def explained(rejects: Expr, rules: RowRules, raw_schema: ibis.Schema, dialect: 
     )
     texts = {c.name: typed[f"_text_{i}"] for i, c in enumerate(rules.columns)}
     faults = _faults(typed, rules, dialect, [typed[f"_lost_{i}"] for i in range(len(rules.columns))])
-    entries = [_reason(f, texts.get(f.column)) for f in faults]
+    entries = [_reason(f, texts[f.column] if f.value is None else f.value) for f in faults]
     malformed = _struct("MALFORMED_ROW", "", ibis.null("string"), "The record is not a JSON object.")
     found = ibis.array([*entries, (~typed["_sound"]).ifelse(malformed, ibis.null(REASON))])
     return typed.select("_source", "_record", found.filter(lambda r: r.notnull()).name("reasons"))
 
 
+VALUE_LENGTH = 1000  # characters of a value that a reason quotes; the whole is in the row's original
 REASON = dt.Struct({"code": dt.string, "column": dt.string, "value": dt.string, "message": dt.string})
 
 
-def _reason(fault: Fault, text: Expr | None) -> Expr:
-    value = ibis.null("string") if text is None else text.substr(0, 1000)
-    entry = _struct(fault.code, fault.column, value, fault.message)
+def _reason(fault: Fault, text: Expr) -> Expr:
+    entry = _struct(fault.code, fault.column, text.substr(0, VALUE_LENGTH), fault.message)
     return fault.when.ifelse(entry, ibis.null(REASON))
 
 
@@ -174,21 +179,29 @@ def _any(conditions: list[Expr]) -> Expr:
 def _faults(typed: Expr, rules: RowRules, dialect: Dialect, lost: list[Expr]) -> Iterator[Fault]:
     for column, failed in zip(rules.columns, lost, strict=True):
         yield Fault("CAST_FAILED", column.name, failed, f"not a valid {column.type}")
-        value = typed[column.name]
-        if column.required:
-            yield Fault("REQUIRED_NULL", column.name, value.isnull() & ~failed, "a value is required")
-        for make in CONSTRAINTS:
-            for code, holds, message in make(column, value):
-                yield Fault(code, column.name, value.notnull() & ~failed & ~holds, message)
+        yield from _broken_rules(column, column.name, typed[column.name], ~failed, dialect)
     if rules.partitions.column:
         yield _elsewhere(typed, rules, dialect)
+
+
+def _broken_rules(column: Column, path: str, value: Expr, there: Expr, dialect: Dialect) -> Iterator[Fault]:
+    """The rules of one column, or of one field of an object, and of all fields within; `there`: where they hold."""
+    text = _text(value, dialect) if "." in path else None
+    if column.required:
+        yield Fault("REQUIRED_NULL", path, there & value.isnull(), "a value is required", text)
+    for make in CONSTRAINTS:
+        for code, holds, message in make(column, value):
+            yield Fault(code, path, there & value.notnull() & ~holds, message, text)
+    for field in column.type.fields if isinstance(column.type, Object) else ():
+        within = there & value.notnull()
+        yield from _broken_rules(field, f"{path}.{field.name}", value[field.name], within, dialect)
 
 
 def _elsewhere(typed: Expr, rules: RowRules, dialect: Dialect) -> Fault:
     """A row whose partition column lies outside its file's partition."""
     by, name, zone = rules.partitions.by, rules.partitions.column, rules.partitions.timezone
     value = typed[name]
-    local = dialect.local(value, zone) if value.type().timezone else value.cast("timestamp")
+    local = dialect.local(value, zone) if value.type().is_timestamp() else value.cast("timestamp")
     start = (
         dialect.parse(typed["_partition"], "yyyy-MM-dd-HH:mm")
         if by == "hourly"
@@ -210,7 +223,7 @@ def _enum(column: Column, value: Expr) -> Iterator[tuple[str, Expr, str]]:
         allowed = ", ".join(str(v) for v in column.enum[:20])
         yield (
             "NOT_ALLOWED",
-            value.isin([ibis.literal(v, column.type.ibis) for v in column.enum]),
+            value.isin([_constant(column.type, v) for v in column.enum]),
             f"allowed are {allowed}",
         )
 
@@ -224,7 +237,25 @@ def _range(column: Column, value: Expr) -> Iterator[tuple[str, Expr, str]]:
     )
     for bound, holds, words in bounds:
         if bound is not None:
-            yield "OUT_OF_RANGE", holds(value, ibis.literal(bound)), f"must be {words} {bound}"
+            yield "OUT_OF_RANGE", holds(*_comparable(column.type, value, bound)), f"must be {words} {bound}"
+
+
+def _comparable(type_: Type, value: Expr, bound: Bound) -> tuple[Expr, Expr]:
+    """A value and its bound, in one type: an engine that finds one for two decimals may overflow it."""
+    if not isinstance(type_, Decimal):
+        return value, ibis.literal(bound)
+    if abs(bound) < 10 ** (type_.precision - type_.scale):  # type: ignore[arg-type, operator]
+        return value, _constant(type_, bound)
+    return value.cast("float64"), ibis.literal(float(bound))  # type: ignore[arg-type]
+
+
+def _constant(type_: Type, value: Value | Bound) -> Expr:
+    """A value of the contract as one of the column's type; a decimal by its text, lest it pass through a double."""
+    return (
+        ibis.literal(f"{value:f}").cast(type_.ibis)
+        if isinstance(type_, Decimal)
+        else ibis.literal(value, type_.ibis)
+    )
 
 
 def _pattern(column: Column, value: Expr) -> Iterator[tuple[str, Expr, str]]:

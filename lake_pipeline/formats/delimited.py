@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -105,7 +105,7 @@ def _found(names: tuple[str, ...]) -> str:
     return f"The file has: {shown}."[:500]
 
 
-def _reader(lines: Iterator[str] | io.StringIO, delimiter: str, quote: str) -> Iterator[list[str]]:
+def _reader(lines: Iterable[str], delimiter: str, quote: str) -> Iterator[list[str]]:
     if not quote:
         return csv.reader(lines, delimiter=delimiter, quoting=csv.QUOTE_NONE, strict=True)
     return csv.reader(lines, delimiter=delimiter, quotechar=quote, strict=True)
@@ -146,7 +146,7 @@ class physical_lines:  # noqa: N801 - an iterator used like a function
     def _read(parts: tuple[Path, ...]) -> Iterator[tuple[int, str]]:
         number = 0
         for part in parts:
-            with part.open(encoding="utf-8", newline=None if _old_mac(part) else "\n") as text:
+            with part.open(encoding="utf-8", newline="\n") as text:
                 for line in text:
                     number += 1
                     yield number, line
@@ -162,19 +162,11 @@ class physical_lines:  # noqa: N801 - an iterator used like a function
         self._back.extend(reversed(lines))
 
 
-def _old_mac(part: Path) -> bool:
-    """Whether lines end in a lone CR, as the first block tells."""
-    with part.open("rb") as f:
-        block = f.read(65536)
-    return b"\r" in block and b"\n" not in block
-
-
 def _skip_header(source: physical_lines, form: Csv) -> None:
-    for _, line in source:
+    for number, line in source:
         if line.strip():
-            text = line
-            while form.quote and text.count(form.quote) % 2:
-                text += next(source)[1]
+            if form.quote and line.count(form.quote) % 2:
+                _continue(source, [(number, line)], form, width=0)
             return
 
 
@@ -213,7 +205,10 @@ OPEN = "a quote is opened and not closed"
 
 
 def _continue(source: physical_lines, taken: list[tuple[int, str]], form: Csv, width: int) -> str:
-    """Add lines until the record closes soundly; where it does not, give them back: one line is faulty."""
+    """Add lines until the record closes soundly; where it does not, give them back: one line is faulty.
+
+    width: 0 for a record of any width.
+    """
     fault = OPEN
     while fault == OPEN and len(taken) < MAX_LINES_PER_RECORD:
         following = next(source, None)
@@ -222,10 +217,11 @@ def _continue(source: physical_lines, taken: list[tuple[int, str]], form: Csv, w
         taken.append(following)
         if form.quote in following[1]:
             fault = _fault("".join(t for _, t in taken), form, width)
-    if fault:
-        source.put_back(taken[1:])
-        del taken[1:]
-    return fault
+    if not fault:
+        return ""
+    source.put_back(taken[1:])
+    del taken[1:]
+    return OPEN
 
 
 def _fault(text: str, form: Csv, width: int) -> str:
@@ -237,7 +233,7 @@ def _fault(text: str, form: Csv, width: int) -> str:
         return OPEN if "unexpected end of data" in str(e) else f"{e}"
     if len(rows) != 1:
         return f"it holds {len(rows)} records in one line"
-    if len(rows[0]) != width:
+    if width and len(rows[0]) != width:
         return f"it has {len(rows[0])} fields, expected {width}"
     return ""
 
@@ -258,4 +254,28 @@ def raw_lines(parts: tuple[Path, ...], numbers: list[int]) -> dict[int, str]:
                         found[target] = lines[target - seen - 1].decode().rstrip("\r")
                         target = next(wanted, None)
                 seen += breaks
+    return found
+
+
+def raw_records(parts: tuple[Path, ...], form: Csv, records: list[int]) -> dict[int, tuple[int, str]]:
+    """(first line, text) of some records (sorted, from 1) of a sound file in which records span lines."""
+    found: dict[int, tuple[int, str]] = {}
+    taken: list[tuple[int, str]] = []
+
+    def lines() -> Iterator[str]:
+        for number, text in physical_lines(parts):
+            taken.append((number, text))
+            yield text
+
+    wanted = set(records)
+    record = -1 if form.header else 0
+    for row in _reader(lines(), form.separator, form.quote):
+        if row:
+            record += 1
+            if record in wanted:
+                text = "".join(t for _, t in taken)
+                found[record] = (taken[0][0], text.rstrip("\r\n"))
+            if record >= records[-1]:
+                break
+        taken.clear()
     return found

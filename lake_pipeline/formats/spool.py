@@ -12,6 +12,7 @@ import hashlib
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from pathlib import Path
 
 import zstandard
@@ -36,15 +37,18 @@ class Refused(Exception):
 class Spooled:
     """A landed object on local disk: UTF-8 text (or Parquet), decompressed, in one or more parts.
 
-    sha256: of the object's bytes as landed. lines: line breaks in the text, one more where the last
-    line has none. quotes: whether the format's quote character occurs. nul: whether a NUL byte occurs.
+    sha256: of the object's bytes as landed. starts: how many lines precede each part. lines: line breaks
+    in the text, one more where the last line has none. quotes: whether the format's quote character
+    occurs; blank_lines: whether an empty line may; nul: whether a NUL byte does.
     """
 
     format: Format
     parts: tuple[Path, ...]
     sha256: str
+    starts: tuple[int, ...] = (0,)
     lines: int = 0
     quotes: bool = False
+    blank_lines: bool = False
     nul: bool = False
     header: str = field(default="", compare=False)
 
@@ -83,7 +87,7 @@ def spool(chunks: Iterable[memoryview], name: str, form: Format, target: Path) -
     encoding = form.encoding if isinstance(form, Csv) else "utf-8"
     quote = form.quote if isinstance(form, Csv) else ""
     writer = PartWriter(target, quote.encode())
-    for chunk in utf8(plain, encoding):
+    for chunk in line_feeds(utf8(plain, encoding)):
         writer.write(chunk)
     writer.close()
     if writer.blank:
@@ -162,29 +166,49 @@ def _decode(
         ) from e
 
 
+def line_feeds(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    """The text; where its lines end in lone CRs, as the first chunk tells, with every line break an LF."""
+    first = next((c for c in chunks if c), b"")
+    if b"\n" in first or b"\r" not in first.rstrip():
+        yield first
+        yield from chunks
+        return
+    after = False
+    for chunk in chain((first,), chunks):
+        text = chunk[1:] if after and chunk[:1] == b"\n" else chunk
+        after = chunk.endswith(b"\r") if chunk else after
+        yield text.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+
+
 class PartWriter:
     """Writes text into parts of about `PART_BYTES`, each beginning at a record."""
 
     def __init__(self, target: Path, quote: bytes) -> None:
         self._target, self._quote = target, quote
-        self._paths = [target]
+        self._paths, self._starts = [target], [0]
         self._out = target.open("wb")
         self._size = self._breaks = self._quoted = 0
+        self._full = False
         self._nul, self.blank, self._last, self._head = False, True, b"", b""
+        self._blank_lines = False
 
     def write(self, text: bytes) -> None:
-        """Append text; where a part is full, go on in the next from the first record that starts after it."""
+        """Append text; where a part is full, go on in the next from the first record that starts after it.
+
+        Where that is depends on the whole text alone, not on how it is cut into calls.
+        """
         if not text:
             return
         if len(self._head) < 65536:
             self._head += text[:65536]
-        cut = self._boundary(text) if self._size + len(text) > PART_BYTES else None
-        if cut is None:
-            self._append(text)
-            return
-        self._append(text[:cut])
-        self._next()
-        self._append(text[cut:])
+        while text:
+            if self._full:
+                self._next()
+            room = PART_BYTES - self._size
+            cut = room if room > 0 else self._boundary(text)
+            self._append(text[:cut])
+            self._full = room <= 0 and cut is not None
+            text = b"" if cut is None else text[cut:]
 
     def _boundary(self, text: bytes) -> int | None:
         """The index after the first line break outside quotes, seen from here; None where there is none."""
@@ -204,14 +228,20 @@ class PartWriter:
         self._breaks += text.count(b"\n")
         self._quoted += text.count(self._quote) if self._quote else 0
         self._nul = self._nul or b"\0" in text
+        self._blank_lines = self._blank_lines or self._has_blank_line(text)
         self.blank = self.blank and not text.strip()
         self._last = text[-1:] or self._last
+
+    def _has_blank_line(self, text: bytes) -> bool:
+        starts = self._last in (b"", b"\n") and text[:1] in (b"\n", b"\r")
+        return starts or b"\n\n" in text or b"\n\r" in text or b"\r\r" in text
 
     def _next(self) -> None:
         self._out.close()
         self._paths.append(self._target.with_name(f"{self._target.name}.{len(self._paths)}"))
+        self._starts.append(self._breaks)
         self._out = self._paths[-1].open("wb")
-        self._size = 0
+        self._size, self._full = 0, False
 
     def close(self) -> None:
         """Finish the last part."""
@@ -223,8 +253,10 @@ class PartWriter:
             form,
             tuple(self._paths),
             sha256="",
+            starts=tuple(self._starts),
             lines=self._breaks + (self._last not in (b"", b"\n")),
             quotes=self._quoted > 0,
+            blank_lines=self._blank_lines,
             nul=self._nul,
             header=self._head.decode(errors="ignore"),
         )

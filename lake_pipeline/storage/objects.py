@@ -6,7 +6,8 @@ Keys are relative to the zone and are used exactly as they are: nothing is decod
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+import tempfile
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -116,6 +117,16 @@ class ObjectStore:
         except ObjectMissing:
             return False
         return True
+
+    def copy_from(self, source: ObjectStore, meta: ObjectMeta, key: str, scratch: Path) -> None:
+        """Copy an object of another zone, pinned to its identity; nothing happens where it is already."""
+        if self.exists(key):
+            return
+        with tempfile.NamedTemporaryFile(dir=scratch) as out:
+            for chunk in source.stream(meta):
+                out.write(chunk)
+            out.flush()
+            self.write(key, Path(out.name))
 
     def delete(self, keys: list[str]) -> None:
         """Delete objects of the lake's own (staged files); raw objects are never deleted."""

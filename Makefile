@@ -1,0 +1,78 @@
+# Every target does its own set-up in .venv; nothing has to be installed or activated before.
+# PYTHON names the interpreter to build it with: make PYTHON=python3.12 test
+
+PYTHON ?= python3
+BIN = .venv/bin
+PIP = $(BIN)/python -m pip --disable-pip-version-check --quiet install --no-compile -c constraints.txt
+LINT_PIP = .venv-datacontract/bin/python -m pip --disable-pip-version-check --quiet install
+CONTRACTS = lake_pipeline/defs/*/contract.yaml lake_pipeline/demo/*contract*.yaml
+PYTEST_ARGS = -n 2
+
+.PHONY: help demo dev test lint types lint-contracts bench clean
+
+help:
+	@echo "make demo    set up, land November 2013 of real flights and weather, and run the lake"
+	@echo "make dev     open Dagster on the demo's lake: http://127.0.0.1:3000"
+	@echo "make test    set up, and run everything: style, types, contracts, tests, docs"
+	@echo "make bench   measure against DuckDB, Polars, Floe, dlt and Spark (an hour; docs/benchmarks.md)"
+	@echo "make clean   remove the environments and caches; a lake in .lake stays"
+
+demo: .venv/.demo
+	@$(BIN)/lake demo
+
+dev: .venv/.demo
+	@$(BIN)/lake dev
+
+test: lint types lint-contracts
+	@echo "== tests"
+	@$(BIN)/python -m pytest -q $(PYTEST_ARGS)
+
+lint: .venv/.dev
+	@echo "== style"
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/ruff format --check --quiet . || { echo "run: $(BIN)/ruff format ."; exit 1; }
+
+types: .venv/.dev
+	@echo "== types"
+	@$(BIN)/mypy --no-error-summary
+
+lint-contracts: .venv-datacontract/.ready
+	@echo "== contracts"
+	@for file in $(CONTRACTS); do \
+	    out=$$(.venv-datacontract/bin/datacontract lint "$$file" 2>&1) \
+	        || { echo "$$file:"; echo "$$out"; exit 1; }; \
+	done
+
+bench: .venv/.dev
+	@$(BIN)/python -m benchmarks
+
+clean:
+	rm -rf .venv .venv-datacontract build dist *.egg-info benchmarks/.work
+	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# The environments. A stamp is older than what it was made from when it has to be made again.
+
+.venv/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	    || { echo "$(PYTHON) is missing or older than 3.11; name another: make PYTHON=python3.12 ..."; exit 1; }
+	@$(PYTHON) -m venv .venv
+
+.venv/.demo: pyproject.toml constraints.txt .venv/bin/python
+	@echo "== setting up .venv (about a minute, once)"
+	@$(PIP) -e '.[demo]'
+	@$(BIN)/python -m compileall -qq -j 0 .venv/lib || true
+	@touch $@
+
+.venv/.dev: pyproject.toml constraints.txt .venv/bin/python
+	@echo "== setting up .venv (about a minute, once)"
+	@$(PIP) -e '.[dev]'
+	@$(BIN)/python -m compileall -qq -j 0 .venv/lib || true
+	@touch .venv/.demo $@
+
+# datacontract-cli wants other versions than the project, so it lives alone.
+.venv-datacontract/.ready: constraints-datacontract.txt .venv/.dev
+	@echo "== setting up .venv-datacontract (once)"
+	@$(BIN)/python -m venv .venv-datacontract
+	@$(LINT_PIP) -c constraints-datacontract.txt datacontract-cli
+	@touch $@

@@ -1,0 +1,86 @@
+"""Stage a partition's candidate: validated files → transform → deduplicate → Parquet, with what was dropped.
+
+Partitions share every scan; the files, and all counts, are by partition.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from lake_pipeline.datasets import Dataset
+from lake_pipeline.engines.casts import Expr
+from lake_pipeline.engines.duckdb import DuckDB
+from lake_pipeline.engines.parts import OutputFile
+from lake_pipeline.engines.transform import Transformed, losers, transform
+
+
+@dataclass(frozen=True)
+class Staged:
+    """Staged partitions. filtered, duplicates: rows by partition. losers: the rows (lineage) that lost
+    their key, when the dataset quarantines them."""
+
+    files: tuple[OutputFile, ...]
+    filtered: Mapping[str, int]
+    duplicates: Mapping[str, int]
+    losers: Expr | None = None
+
+    def rows(self, partition: str) -> int:
+        """Staged rows of a partition."""
+        return sum(f.rows for f in self.files if f.partition == partition)
+
+
+def stage(
+    engine: DuckDB,
+    dataset: Dataset,
+    paths: Sequence[Path],
+    landing: Mapping[str, int],
+    folder: Path,
+) -> Staged:
+    """Write the candidate of every partition in the validated files `paths`.
+
+    landing: the position in which each object landed, which breaks ties of deduplication.
+    """
+    backend = engine.ibis()
+    validated = engine.table(backend, paths)
+    made = transform(validated, dataset, backend)
+    rule = dataset.config.deduplicate
+    lost = None
+    if rule:
+        names = pa.table({"_source": list(landing), "_landed": list(landing.values())})
+        order = engine.arrow(backend, names)
+        lost = losers(made.table, rule, order, backend)
+        lost = engine.keep(backend, lost) if lost is not None else None
+    table = made.table if lost is None else made.table.anti_join(lost, ["_source", "_record"])
+    files = engine.copy(backend, table, folder)
+    return Staged(
+        files=tuple(files),
+        filtered=_dropped(made),
+        duplicates=_by_partition(lost.group_by("_partition").aggregate(dropped=lost.count()))
+        if lost is not None
+        else {},
+        losers=lost,
+    )
+
+
+def rows_of(engine: DuckDB, backend: Any, paths: Sequence[Path], without: Sequence[str]) -> Expr:
+    """The validated rows in some files, without those of some objects."""
+    table = engine.table(backend, paths)
+    return table.filter(~table["_source"].isin(list(without))) if without else table
+
+
+def _dropped(made: Transformed) -> dict[str, int]:
+    total: dict[str, int] = {}
+    for counts in made.dropped:
+        for partition, rows in _by_partition(counts).items():
+            total[partition] = total.get(partition, 0) + rows
+    return total
+
+
+def _by_partition(counts: Expr) -> dict[str, int]:
+    rows = counts.to_pyarrow().to_pylist()
+    return {row["_partition"]: int(row["dropped"] or 0) for row in rows}

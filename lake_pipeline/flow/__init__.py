@@ -1,0 +1,1 @@
+"""What happens to a partition: inventory, validate, curate, publish. No Dagster here."""

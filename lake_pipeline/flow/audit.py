@@ -1,0 +1,181 @@
+"""The audit of staged partitions: schema, data quality rules, balance. What it cannot judge fails.
+
+All partitions are audited in shared scans; each gets verdicts of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import ibis
+import pandera.ibis as pandera
+from pandera.errors import SchemaErrors
+
+from lake_pipeline import dqdl
+from lake_pipeline.contracts import Array, Column, Contract, Object
+from lake_pipeline.datasets import Dataset
+from lake_pipeline.engines.casts import Expr
+from lake_pipeline.engines.rows import CONSTRAINTS
+from lake_pipeline.flow.state import Balance
+from lake_pipeline.reasons import Reason
+
+SCHEMA, BALANCE = "schema", "balance"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """One check of one partition. severity: ``error`` refuses the partition, ``warning`` warns."""
+
+    name: str
+    passed: bool
+    severity: str
+    rule: str
+    reason: str = ""
+    metrics: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def refuses(self) -> bool:
+        """Whether the partition cannot be published."""
+        return not self.passed and self.severity == "error"
+
+
+def check_names(contract: Contract) -> list[tuple[str, str, str]]:
+    """(name, severity, rule) of every check of a dataset, as Dagster is told before anything runs."""
+    rules = [(c.name, c.severity, str(c.rule)) for c in contract.checks]
+    return [*rules, (SCHEMA, "error", SCHEMA_TEXT), (BALANCE, "error", BALANCE_TEXT)]
+
+
+SCHEMA_TEXT = "Types, required values, constraints and keys are the contract's."
+BALANCE_TEXT = "landed = curated + quarantined + deduplicated + filtered"
+
+
+def audit(
+    dataset: Dataset,
+    staged: Expr,
+    balances: Mapping[str, Balance],
+    sources: Mapping[str, Expr],
+) -> dict[str, tuple[Verdict, ...]]:
+    """The verdicts of every partition in `balances` on the staged rows, in the order of `check_names`."""
+    partitions = list(balances)
+    contract = dataset.contract
+    implied = implied_rules(contract)
+    rules = [c.rule for c in contract.checks]
+    found: Mapping[str, Any] = {}
+    if rules or implied:
+        ruleset = dqdl.Ruleset.of([*rules, *implied])
+        visible = staged.drop("_source", "_record")
+        found = dqdl.evaluate_by(ruleset, visible, keys=partitions, sources=sources)
+    broken = schema_faults(contract, staged, partitions)
+    verdicts = {}
+    for partition in partitions:
+        outcomes = found[partition].outcomes if found else ()
+        ruled = [
+            Verdict(c.name, o.passed, c.severity, str(c.rule), o.reason or "", o.metrics)
+            for c, o in zip(contract.checks, outcomes[: len(rules)], strict=True)
+        ]
+        keys = [f"{o.rule}: {o.reason}" for o in outcomes[len(rules) :] if not o.passed]
+        faults = [*broken[partition], *keys]
+        schema = Verdict(SCHEMA, not faults, "error", SCHEMA_TEXT, "; ".join(faults))
+        verdicts[partition] = (*ruled, schema, balance_verdict(balances[partition]))
+    return verdicts
+
+
+def balance_verdict(balance: Balance) -> Verdict:
+    """The law as a check."""
+    counts = {name: float(value) for name, value in vars(balance).items()}
+    return Verdict(
+        BALANCE, balance.holds, "error", BALANCE_TEXT, "" if balance.holds else str(balance), counts
+    )
+
+
+def implied_rules(contract: Contract) -> list[Any]:
+    """The keys that the contract promises, as rules, where no rule of its own says so."""
+    own = {str(c.rule) for c in contract.checks}
+    texts = []
+    if contract.primary_key:
+        texts.append("IsPrimaryKey " + " ".join(f'"{name}"' for name in contract.primary_key))
+    texts.extend(f'IsUnique "{c.name}"' for c in contract.columns if c.unique)
+    return [dqdl.parse(f"Rules = [ {text} ]").rules[0] for text in texts if text not in own]
+
+
+def schema_faults(contract: Contract, staged: Expr, partitions: Iterable[str]) -> dict[str, list[str]]:
+    """What pandera finds wrong with each partition's types, required values and constraints."""
+    schema = pandera_schema(contract)
+    names = list(partitions)
+    if not pandera_faults(schema, staged):
+        return {name: [] for name in names}
+    return {name: pandera_faults(schema, staged.filter(staged["_partition"] == name)) for name in names}
+
+
+def pandera_faults(schema: pandera.DataFrameSchema, table: Expr) -> list[str]:
+    """One sentence per failed check; the checks are aggregates, so a failure collects no rows."""
+    try:
+        schema.validate(table, lazy=True)
+    except SchemaErrors as e:
+        return [_sentence(error) for error in e.schema_errors]
+    return []
+
+
+def _sentence(error: Any) -> str:
+    check = getattr(error.check, "error", None) or str(error.check)
+    column = getattr(error.schema, "name", None) or "table"
+    return f"{column}: {check}"
+
+
+def pandera_schema(contract: Contract) -> pandera.DataFrameSchema:
+    """The contract as a pandera schema (Ibis backend)."""
+    columns = {}
+    for column in contract.columns:
+        nested = isinstance(column.type, Object | Array)
+        columns[column.name] = pandera.Column(
+            None if nested else column.type.ibis,
+            checks=[pandera.Check(check, error=text) for check, text in column_checks(column)],
+            nullable=True,
+            required=True,
+        )
+    return pandera.DataFrameSchema(columns, name=contract.name, strict=False)
+
+
+def column_checks(column: Column) -> list[tuple[Callable[[Any], Expr], str]]:
+    """The column's constraints, each as one boolean over the whole table."""
+    checks: list[tuple[Callable[[Any], Expr], str]] = []
+    if column.required:
+        checks.append((partial(_complete, column.name), "a value is required"))
+    for make in CONSTRAINTS:
+        for index, (code, _, message) in enumerate(make(column, ibis.null(column.type.ibis))):
+            checks.append((partial(_all_hold, column, make, index), f"{code}: {message}"))
+    return checks
+
+
+def _complete(name: str, data: Any) -> Expr:
+    return data.table[name].isnull().sum().fill_null(0) == 0
+
+
+def _all_hold(column: Column, make: Any, index: int, data: Any) -> Expr:
+    value = data.table[column.name]
+    holds = list(make(column, value))[index][1]
+    return (value.notnull() & ~holds).sum().fill_null(0) == 0
+
+
+def failure_reasons(verdicts: Iterable[Verdict]) -> list[Reason]:
+    """The reasons with which a refused partition's rows are quarantined."""
+    return [
+        Reason("DATA_QUALITY_FAILURE", f"{v.rule}: {v.reason}" if v.reason else v.rule, column=v.name)
+        for v in verdicts
+        if v.refuses
+    ]
+
+
+def named_sources(dataset: Dataset, known: Iterable[str]) -> list[str]:
+    """The other datasets that the dataset's rules name."""
+    text = "\n".join(str(c.rule) for c in dataset.contract.checks)
+    return [name for name in known if name != dataset.name and _mentions(text, name)]
+
+
+def _mentions(text: str, name: str) -> bool:
+    import re
+
+    return re.search(rf'(?<![\w.]){re.escape(name)}(?=["\.\s]|$)', text) is not None

@@ -1,0 +1,283 @@
+"""Landed objects on their way to an engine: spooled, judged as files, grouped into parts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import ibis
+import ibis.expr.datatypes as dt
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from lake_pipeline.contracts import Array, Contract, DriftEvent, Object, classify
+from lake_pipeline.datasets import Dataset
+from lake_pipeline.datasets.config import Csv, Json, Jsonl, Parquet
+from lake_pipeline.engines.duckdb import DuckDB
+from lake_pipeline.engines.parts import Part, PartFile
+from lake_pipeline.flow.state import Entry
+from lake_pipeline.formats import delimited
+from lake_pipeline.formats.spool import Refused, Spooled, check_size, format_of, spool
+from lake_pipeline.reasons import Reason
+from lake_pipeline.storage import ObjectStore
+
+SPOOLERS = 4
+PART_FILES = 2000
+PART_BYTES = 64 * 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One object that is being validated. Either it is spooled and has columns, or it is refused."""
+
+    entry: Entry
+    partition: str
+    spooled: Spooled | None = None
+    columns: ibis.Schema | None = None
+    drift: tuple[DriftEvent, ...] = ()
+    refused: Reason | None = None
+    repaired: delimited.Repaired | None = None
+    nested_extra: tuple[str, ...] = ()
+    records: int = 0
+    valid: int = 0
+
+    @property
+    def layout(self) -> tuple[object, ...]:
+        """What candidates that share a scan have in common."""
+        assert self.spooled is not None and self.columns is not None
+        return self.spooled.format, tuple(self.columns.items()), self.nested_extra
+
+    def refuse(self, reason: Reason, records: int = 0) -> Candidate:
+        """The same object as a refused file."""
+        return replace(self, refused=reason, records=records)
+
+
+def spool_all(
+    store: ObjectStore, dataset: Dataset, entries: Iterable[tuple[Entry, str]], folder: Path
+) -> Iterator[Candidate]:
+    """Bring every entry to local disk, in its order; files that fail on the way are refused."""
+
+    def one(item: tuple[Entry, str]) -> Candidate:
+        return spool_one(store, dataset, item[0], item[1], folder)
+
+    items = list(entries)
+    if len(items) == 1:
+        yield one(items[0])
+        return
+    with ThreadPoolExecutor(SPOOLERS) as pool:
+        yield from pool.map(one, items)
+
+
+def spool_one(store: ObjectStore, dataset: Dataset, entry: Entry, partition: str, folder: Path) -> Candidate:
+    """One entry on local disk, its envelope checked."""
+    candidate = Candidate(entry, partition)
+    if entry.reason:
+        return candidate.refuse(Reason(entry.reason, entry.message))
+    meta = entry.meta
+    name = entry.key.rpartition("/")[2]
+    try:
+        form = format_of(name, dataset.config.formats)
+        check_size(meta, dataset.config.file_size.min, dataset.config.file_size.max)
+        spooled = spool(store.stream(meta), name, form, folder / entry.id)
+    except Refused as e:
+        return candidate.refuse(e.reason)
+    if entry.message.startswith("sha256:") and entry.message != f"sha256:{spooled.sha256}":
+        message = f"The producer's manifest promises {entry.message}; the content is sha256:{spooled.sha256}."
+        return candidate.refuse(Reason("CHECKSUM_MISMATCH", message))
+    return replace(candidate, spooled=spooled)
+
+
+def refuse_duplicates(candidates: list[Candidate], known: Mapping[str, str]) -> list[Candidate]:
+    """Refuse content that another object of the partition has: the earlier one stays.
+
+    known: (partition + sha256) → key of objects validated before.
+    """
+    seen = dict(known)
+    out = []
+    for candidate in candidates:
+        if candidate.spooled is None or candidate.refused:
+            out.append(candidate)
+            continue
+        mark = f"{candidate.partition}/{candidate.spooled.sha256}"
+        if mark in seen and seen[mark] != candidate.entry.key:
+            message = f'The content is that of "{seen[mark]}".'
+            candidate = candidate.refuse(Reason("DUPLICATE_CONTENT", message))
+        else:
+            seen[mark] = candidate.entry.key
+        out.append(candidate)
+    return out
+
+
+def with_columns(candidates: list[Candidate], dataset: Dataset, engine: DuckDB) -> list[Candidate]:
+    """Find the columns of every candidate and classify how they differ from the contract."""
+    candidates = [_json_lines(c, engine) for c in candidates]
+    structures = _json_structures([c for c in candidates if _is_json(c)], engine)
+    return [
+        c if c.spooled is None or c.refused else _columned(c, dataset, structures.get(c.entry.id))
+        for c in candidates
+    ]
+
+
+def _is_json(candidate: Candidate) -> bool:
+    ready = candidate.spooled is not None and not candidate.refused
+    return ready and isinstance(candidate.spooled.format, Jsonl | Json)  # type: ignore[union-attr]
+
+
+def _json_lines(candidate: Candidate, engine: DuckDB) -> Candidate:
+    """A JSON array becomes JSON Lines; the parts of a spooled array are one text again first."""
+    spooled = candidate.spooled
+    if spooled is None or candidate.refused or not isinstance(spooled.format, Json):
+        return candidate
+    whole = spooled.parts[0]
+    with whole.open("ab") as out:
+        for part in spooled.parts[1:]:
+            out.write(part.read_bytes())
+    target = whole.with_name(whole.name + ".lines")
+    try:
+        lines = engine.json_array_to_lines(whole, target)
+    except ValueError as e:
+        return candidate.refuse(Reason("MALFORMED_JSON", f"The file is no JSON array of objects: {e}"))
+    return replace(candidate, spooled=replace(spooled, parts=(target,), lines=lines))
+
+
+def _json_structures(candidates: list[Candidate], engine: DuckDB) -> dict[str, dict[str, object]]:
+    """The top-level keys of every JSON file, with the structure of their values."""
+    paths = [(c.entry.id, p) for c in candidates for p in c.spooled.parts]  # type: ignore[union-attr]
+    if not paths:
+        return {}
+    found: dict[str, dict[str, object]] = {}
+    for (id_, _), structure in zip(paths, engine.json_structure([p for _, p in paths]), strict=True):
+        found.setdefault(id_, {}).update(structure)
+    return found
+
+
+def landed_contract(dataset: Dataset) -> Contract:
+    """The contract as files must keep it: landed names, without derived columns."""
+    return replace(dataset.contract, columns=dataset.landed_columns)
+
+
+def _columned(candidate: Candidate, dataset: Dataset, structure: dict[str, object] | None) -> Candidate:
+    contract = landed_contract(dataset)
+    spooled = candidate.spooled
+    assert spooled is not None
+    expected = tuple(c.name for c in contract.columns)
+    required = tuple(c.name for c in contract.columns if c.required)
+    try:
+        if isinstance(spooled.format, Csv):
+            names = delimited.header(spooled.header, spooled.format, expected, required)
+            columns, events = ibis.schema(dict.fromkeys(names, "string")), classify(contract, names)
+        elif isinstance(spooled.format, Parquet):
+            columns = parquet_columns(spooled.parts[0])
+            events = classify(contract, columns)
+        else:
+            if not structure:
+                raise Refused("MALFORMED_JSON", "No line of the file is a JSON object.")
+            columns = ibis.schema(dict.fromkeys(structure, "string"))
+            events = (*classify(contract, tuple(structure), ordered=False), *_nested(contract, structure))
+    except Refused as e:
+        return candidate.refuse(e.reason, candidate.spooled.lines if candidate.spooled else 0)
+    candidate = replace(candidate, columns=columns, drift=events, nested_extra=_rescued_whole(events))
+    breaking = [e for e in events if e.breaking]
+    if breaking:
+        code = "HEADER_MISMATCH" if breaking[0].kind in HEADER_KINDS else "BREAKING_DRIFT"
+        message = " ".join(e.detail for e in breaking)
+        return candidate.refuse(Reason(code, message), _records(spooled))
+    return candidate
+
+
+HEADER_KINDS = ("required_column_missing", "column_duplicated")
+
+
+def _records(spooled: Spooled) -> int:
+    """How many records a file that is not read has, as far as its lines tell."""
+    if isinstance(spooled.format, Parquet):
+        return int(pq.read_metadata(spooled.parts[0]).num_rows)
+    return max(spooled.lines - (isinstance(spooled.format, Csv) and spooled.format.header), 0)
+
+
+def _rescued_whole(events: Iterable[DriftEvent]) -> tuple[str, ...]:
+    """Columns with unknown nested fields: their original text is kept for every row."""
+    return tuple(
+        sorted(
+            {
+                e.column.split(".")[0].split("[")[0]
+                for e in events
+                if e.kind == "nested_changed" and not e.breaking
+            }
+        )
+    )
+
+
+def parquet_columns(path: Path) -> ibis.Schema:
+    """The columns and types of a Parquet file; raises `Refused` for one that is none."""
+    try:
+        return ibis.Schema.from_pyarrow(pq.read_schema(path))
+    except (pa.ArrowException, OSError, ValueError, NotImplementedError) as e:
+        raise Refused("BAD_PARQUET", f"The file cannot be read as Parquet: {str(e).splitlines()[0]}") from e
+
+
+def _nested(contract: Contract, structure: dict[str, object]) -> Iterator[DriftEvent]:
+    """Structural drift of JSON values: fields added to or missing from objects, by the file's structure."""
+    nested = [c for c in contract.columns if isinstance(c.type, Object | Array) and c.name in structure]
+    for column in nested:
+        seen = _json_type(structure[column.name])
+        narrowed = replace(contract, columns=(column,))
+        for event in classify(narrowed, {column.name: seen}, ordered=False):
+            if event.kind == "nested_changed":
+                yield event
+
+
+def _json_type(structure: object) -> dt.DataType:
+    """DuckDB's structure of a JSON value as an Ibis type; scalars say nothing of themselves."""
+    if isinstance(structure, dict):
+        return dt.Struct({k: _json_type(v) for k, v in structure.items()}) if structure else dt.JSON()
+    if isinstance(structure, list):
+        return dt.Array(_json_type(structure[0])) if structure else dt.JSON()
+    return dt.JSON()
+
+
+def parts_of(candidates: list[Candidate]) -> list[Part]:
+    """Group candidates by layout into parts: a big file is several, small files share one."""
+    groups: dict[tuple[object, ...], list[Candidate]] = {}
+    for candidate in candidates:
+        groups.setdefault(candidate.layout, []).append(candidate)
+    parts = []
+    for members in groups.values():
+        small: list[Candidate] = []
+        for member in members:
+            if member.repaired or len(member.spooled.parts) > 1:  # type: ignore[union-attr]
+                parts.extend(_own_parts(member))
+            else:
+                small.append(member)
+        parts.extend(_shared_parts(small))
+    return parts
+
+
+def _own_parts(candidate: Candidate) -> Iterator[Part]:
+    spooled, repaired = candidate.spooled, candidate.repaired
+    assert spooled is not None and candidate.columns is not None
+    has_header = isinstance(spooled.format, Csv) and spooled.format.header
+    paths = (repaired.path,) if repaired else spooled.parts
+    for index, path in enumerate(paths):
+        skip = has_header and index == 0 and repaired is None
+        before = 0 if repaired else max(spooled.starts[index] - has_header, 0)
+        file = PartFile(path, candidate.entry.id, candidate.partition, skip, before)
+        yield Part((file,), spooled.format, candidate.columns, repaired.longest if repaired else 0)
+
+
+def _shared_parts(candidates: list[Candidate]) -> Iterator[Part]:
+    files: list[PartFile] = []
+    size = 0
+    for candidate in candidates:
+        spooled = candidate.spooled
+        assert spooled is not None
+        skip = isinstance(spooled.format, Csv) and spooled.format.header
+        files.append(PartFile(spooled.parts[0], candidate.entry.id, candidate.partition, skip))
+        size += spooled.parts[0].stat().st_size
+        if len(files) >= PART_FILES or size >= PART_BYTES:
+            yield Part(tuple(files), spooled.format, candidate.columns)  # type: ignore[arg-type]
+            files, size = [], 0
+    if files:
+        yield Part(tuple(files), candidates[-1].spooled.format, candidates[-1].columns)  # type: ignore

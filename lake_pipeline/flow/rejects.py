@@ -1,0 +1,132 @@
+"""Write rejected rows to the quarantine: reasons, the line they stand on, and their raw text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from lake_pipeline.datasets.config import Csv, Json, Jsonl
+from lake_pipeline.flow import quarantine
+from lake_pipeline.flow.candidates import Candidate
+from lake_pipeline.flow.context import Work
+from lake_pipeline.formats import delimited
+from lake_pipeline.reasons import INGEST_VALIDATION, Reason
+
+
+class RejectWriter:
+    """Collects the quarantine entries of one batch of a partition into one Parquet file."""
+
+    def __init__(self, work: Work, path: Path) -> None:
+        self._work, self._path = work, path
+        self._writer: pq.ParquetWriter | None = None
+
+    def write(self, entries: list[dict[str, Any]]) -> None:
+        """Append entries; the file exists from the first on."""
+        if not entries:
+            return
+        if self._writer is None:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._writer = pq.ParquetWriter(self._path, quarantine.SCHEMA, compression="zstd")
+        self._writer.write_table(pa.Table.from_pylist(entries, quarantine.SCHEMA))
+
+    def close(self) -> Path | None:
+        """Finish; the file's path, or None when there was nothing to write."""
+        if self._writer is None:
+            return None
+        self._writer.close()
+        return self._path
+
+
+def source_of(work: Work, candidate: Candidate) -> tuple[str, str, str]:
+    """(id, URI, version) of an object, as a quarantine entry has it."""
+    entry = candidate.entry
+    return entry.id, work.lake.zone("raw").uri(entry.key), entry.version or entry.etag
+
+
+def file_entry(work: Work, candidate: Candidate) -> dict[str, Any]:
+    """The entry of a refused file."""
+    assert candidate.refused is not None
+    return quarantine.file_entry(
+        partition=candidate.partition,
+        reason=candidate.refused,
+        source=source_of(work, candidate),
+        rows=candidate.records,
+        context=work.context,
+    )
+
+
+def malformed_entries(work: Work, candidate: Candidate) -> list[dict[str, Any]]:
+    """The entries of a file's records that could not be parsed."""
+    found = candidate.repaired.malformed if candidate.repaired else ()
+    return [
+        quarantine.row_entry(
+            partition=candidate.partition,
+            stage=INGEST_VALIDATION,
+            reasons=[Reason("MALFORMED_ROW", f"The record cannot be parsed: {m.fault}.").as_dict()],
+            source=source_of(work, candidate),
+            record=None,
+            line=m.line,
+            raw=m.raw,
+            context=work.context,
+        )
+        for m in found
+    ]
+
+
+def row_entries(
+    work: Work, rows: pa.RecordBatch, candidates: Mapping[str, Candidate]
+) -> Iterator[dict[str, Any]]:
+    """The entries of explained rows: the order of the batch is by source and record."""
+    by_source: dict[str, list[dict[str, Any]]] = {}
+    for row in rows.to_pylist():
+        by_source.setdefault(row["_source"], []).append(row)
+    for source, members in by_source.items():
+        candidate = candidates[source]
+        places = locate(candidate, [row["_record"] for row in members])
+        for row in members:
+            line, raw = places.get(row["_record"], (None, None))
+            yield quarantine.row_entry(
+                partition=candidate.partition,
+                stage=INGEST_VALIDATION,
+                reasons=row["reasons"],
+                source=source_of(work, candidate),
+                record=row["_record"],
+                line=line,
+                raw=raw if raw is not None else row["original"],
+                context=work.context,
+            )
+
+
+def locate(candidate: Candidate, records: list[int]) -> dict[int, tuple[int | None, str]]:
+    """The line and the raw text of some records of an object; nothing for formats without lines."""
+    spooled, repaired = candidate.spooled, candidate.repaired
+    assert spooled is not None
+    form = spooled.format
+    if isinstance(form, Jsonl):
+        return {n: (n, text) for n, text in delimited.raw_lines(spooled.parts, records).items()}
+    if isinstance(form, Json):
+        return {n: (None, text) for n, text in delimited.raw_lines(spooled.parts, records).items()}
+    if not isinstance(form, Csv):
+        return {}
+    if repaired is not None:
+        lines = {repaired.lines[n - 1]: n for n in records}
+        texts = delimited.raw_lines(spooled.parts, sorted(lines))
+        return {lines[line]: (line, text) for line, text in texts.items()}
+    if spooled.quotes or spooled.blank_lines:
+        spanning = spooled.blank_lines or not _one_line_each(candidate)
+        if spanning:
+            return dict(delimited.raw_records(spooled.parts, form, records))
+    offset = int(form.header)
+    texts = delimited.raw_lines(spooled.parts, [n + offset for n in records])
+    return {line - offset: (line, text) for line, text in texts.items()}
+
+
+def _one_line_each(candidate: Candidate) -> bool:
+    """Whether a sound file has as many records as lines, so that none spans two."""
+    spooled = candidate.spooled
+    assert spooled is not None and isinstance(spooled.format, Csv)
+    return candidate.records == spooled.lines - int(spooled.format.header)

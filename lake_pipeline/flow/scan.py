@@ -1,0 +1,216 @@
+"""Run objects through the engine until every one is settled: scanned, or refused as a file.
+
+A part is scanned optimistically. A file in it whose records cannot be told apart is repaired, one that is
+to be refused for its rows is left out, and the part is scanned again: each round settles at least one
+file, so this ends; and a partition of sound files is scanned once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+
+from lake_pipeline.datasets.config import Csv, Json, Jsonl, Parquet
+from lake_pipeline.engines.parts import Part, PartResult
+from lake_pipeline.engines.rows import RowRules
+from lake_pipeline.errors import Terminal
+from lake_pipeline.flow.candidates import Candidate, parts_of
+from lake_pipeline.flow.context import Work
+from lake_pipeline.formats import delimited
+from lake_pipeline.reasons import Reason
+
+
+class LawBroken(Terminal):
+    """The pipeline lost or made up rows: a defect of the pipeline, never of the data. Nothing is published."""
+
+
+@dataclass(frozen=True)
+class Scan:
+    """One part, by the rules its rows were judged by, and what came out."""
+
+    part: Part
+    rules: RowRules
+    result: PartResult
+
+    @property
+    def sources(self) -> frozenset[str]:
+        """The objects in the part."""
+        return frozenset(f.source for f in self.part.files)
+
+
+@dataclass
+class Scanned:
+    """The settled candidates by id, and the scans that hold the rows of those not refused."""
+
+    candidates: dict[str, Candidate] = field(default_factory=dict)
+    scans: list[Scan] = field(default_factory=list)
+
+
+def scan(work: Work, candidates: Iterable[Candidate]) -> Scanned:
+    """Settle every candidate."""
+    settled = Scanned()
+    waiting: dict[str, Candidate] = {}
+    for candidate in candidates:
+        (settled.candidates if candidate.refused else waiting)[candidate.entry.id] = candidate
+    while waiting:
+        scans = run(work, parts_of(list(waiting.values())), waiting)
+        changed = {**broken(work, scans, waiting), **condemned(work, scans, waiting)}
+        again: dict[str, Candidate] = {}
+        for sources, members in together(scans):
+            if sources.isdisjoint(changed):
+                settled.scans.extend(members)
+                settled.candidates.update(counted(waiting, sources, members))
+                continue
+            for id_ in sources:
+                candidate = changed.get(id_, waiting[id_])
+                (settled.candidates if candidate.refused else again)[id_] = candidate
+        waiting = again
+    return settled
+
+
+def run(work: Work, parts: list[Part], candidates: Mapping[str, Candidate]) -> list[Scan]:
+    """Scan parts beside one another; a part of several files that fails as a whole is run file by file."""
+
+    def one(part: Part) -> list[Scan]:
+        rules = row_rules(work, part, candidates[part.files[0].source])
+        result = work.engine.validate(part, rules, work.folder / "validated")
+        if len(part.files) > 1 and len(result.broken) == len(part.files):
+            return [s for f in part.files for s in one(replace(part, files=(f,)))]
+        return [Scan(part, rules, result)]
+
+    with ThreadPoolExecutor(work.engine.workers) as pool:
+        return [s for found in pool.map(one, parts) for s in found]
+
+
+def row_rules(work: Work, part: Part, candidate: Candidate) -> RowRules:
+    """What the rows of a part must satisfy."""
+    columns = work.dataset.landed_columns
+    names = {c.name for c in columns}
+    drift = work.dataset.contract.drift
+    extra = tuple(n for n in part.columns.names if n not in names) if drift.additive == "keep" else ()
+    return RowRules(
+        columns=columns,
+        extra=extra,
+        coerce=drift.types == "coerce",
+        partitions=work.dataset.config.partitions,
+        keep_original=candidate.nested_extra,
+    )
+
+
+def together(scans: list[Scan]) -> list[tuple[frozenset[str], list[Scan]]]:
+    """Scans that share an object, which stand or fall together: the parts of one big file."""
+    groups: list[tuple[set[str], list[Scan]]] = []
+    index: dict[str, int] = {}
+    for item in scans:
+        at = next((index[s] for s in item.sources if s in index), len(groups))
+        if at == len(groups):
+            groups.append((set(), []))
+        groups[at][0].update(item.sources)
+        groups[at][1].append(item)
+        index.update(dict.fromkeys(item.sources, at))
+    return [(frozenset(sources), members) for sources, members in groups]
+
+
+def broken(work: Work, scans: list[Scan], candidates: Mapping[str, Candidate]) -> dict[str, Candidate]:
+    """The files that the engine's reader gave up on: repaired, or refused where there is no repair."""
+    errors = {id_: s.result.error for s in scans for id_ in s.result.broken}
+    return {id_: mend(candidates[id_], error) for id_, error in errors.items()}
+
+
+def mend(candidate: Candidate, error: str) -> Candidate:
+    """A file whose records the engine could not tell apart, ready for another try."""
+    spooled = candidate.spooled
+    assert spooled is not None and candidate.columns is not None
+    form = spooled.format
+    if isinstance(form, Parquet):
+        return candidate.refuse(Reason("BAD_PARQUET", f"The file cannot be read as Parquet: {error}"))
+    if isinstance(form, Jsonl | Json):
+        reason = Reason("MALFORMED_JSON", f"The file cannot be read as JSON: {error}")
+        return candidate.refuse(reason, spooled.lines)
+    if candidate.repaired is not None:
+        reason = Reason("HEADER_MISMATCH", f"The file cannot be read as {form.type}: {error}")
+        return candidate.refuse(reason, len(candidate.repaired.lines) + len(candidate.repaired.malformed))
+    target = spooled.parts[0].with_name(f"{candidate.entry.id}.repaired")
+    return replace(candidate, repaired=delimited.repair(spooled.parts, form, len(candidate.columns), target))
+
+
+def condemned(work: Work, scans: list[Scan], candidates: Mapping[str, Candidate]) -> dict[str, Candidate]:
+    """The files that are refused for their rows: all of another partition, or more rejects than allowed."""
+    found: dict[str, Candidate] = {}
+    strays = elsewhere(work, scans)
+    for id_, (good, bad) in totals(scans).items():
+        candidate = candidates[id_]
+        bad += malformed(candidate)
+        if not good and strays.get(id_) == bad:
+            message = f"All {bad} rows belong to other partitions than {candidate.partition}."
+            found[id_] = candidate.refuse(Reason("PARTITION_MISMATCH", message), bad)
+        elif work.dataset.config.reject_budget.exceeded(bad, good + bad):
+            budget = work.dataset.config.reject_budget
+            limits = ((budget.rows, " rows"), (budget.percent, " %"))
+            allowed = " and ".join(f"{value}{unit}" for value, unit in limits if value is not None)
+            message = f"{bad} of {good + bad} rows were rejected; allowed are {allowed}."
+            found[id_] = candidate.refuse(Reason("REJECT_BUDGET_EXCEEDED", message), good + bad)
+    return found
+
+
+def elsewhere(work: Work, scans: list[Scan]) -> dict[str, int]:
+    """By source: rows of another partition, asked only of scans in which a file has no good row."""
+    strays: dict[str, int] = {}
+    if not work.dataset.config.partitions.column:
+        return strays
+    for item in scans:
+        if item.result.rejected and any(not good for good, _ in item.result.counts.values()):
+            for id_, rows in work.engine.elsewhere(item.part, item.rules, item.result.rejected).items():
+                strays[id_] = strays.get(id_, 0) + rows
+    return strays
+
+
+def totals(scans: Iterable[Scan]) -> dict[str, tuple[int, int]]:
+    """By source: (good, rejected) rows over all its scans."""
+    found: dict[str, tuple[int, int]] = {}
+    for item in scans:
+        for id_, (good, bad) in item.result.counts.items():
+            before = found.get(id_, (0, 0))
+            found[id_] = before[0] + good, before[1] + bad
+    return found
+
+
+def malformed(candidate: Candidate) -> int:
+    """How many records of a file could not be parsed at all."""
+    return len(candidate.repaired.malformed) if candidate.repaired else 0
+
+
+def counted(
+    candidates: Mapping[str, Candidate], sources: frozenset[str], scans: list[Scan]
+) -> dict[str, Candidate]:
+    """The candidates with the number of records the engine found, checked against their own lines."""
+    rows = totals(scans)
+    found = {}
+    for id_ in sources:
+        candidate = candidates[id_]
+        good, bad = rows.get(id_, (0, 0))
+        check_lines(candidate, good + bad)
+        found[id_] = replace(candidate, records=good + bad, valid=good)
+    return found
+
+
+def check_lines(candidate: Candidate, records: int) -> None:
+    """The engine must have found as many records as the file has lines, where lines can tell.
+
+    The lines were counted in the bytes, by other code than the engine's parser.
+    """
+    spooled, repaired = candidate.spooled, candidate.repaired
+    assert spooled is not None
+    if isinstance(spooled.format, Parquet) or (not isinstance(spooled.format, Csv) and spooled.blank_lines):
+        return
+    if repaired is not None:
+        expected, exact = len(repaired.lines), True
+    else:
+        header = isinstance(spooled.format, Csv) and spooled.format.header
+        expected, exact = spooled.lines - header, not (spooled.quotes or spooled.blank_lines)
+    if records > expected or (exact and records != expected):
+        raise LawBroken(
+            f'"{candidate.entry.key}" has {expected} lines, but {records} records were read. '
+            "This is a defect of lake_pipeline: please report it with the file."
+        )
