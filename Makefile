@@ -3,7 +3,7 @@
 
 PYTHON ?= python3
 BIN = .venv/bin
-PIP = $(BIN)/python -m pip --disable-pip-version-check --quiet install --no-compile -c constraints.txt
+PIP = $(BIN)/python -m pip --disable-pip-version-check --quiet install -c constraints.txt
 LINT_PIP = .venv-datacontract/bin/python -m pip --disable-pip-version-check --quiet install
 CONTRACTS = lake_pipeline/defs/*/contract.yaml lake_pipeline/demo/*contract*.yaml
 PYTEST_ARGS = -n 2
@@ -61,13 +61,11 @@ clean:
 .venv/.demo: pyproject.toml constraints.txt .venv/bin/python
 	@echo "== setting up .venv (about a minute, once)"
 	@$(PIP) -e '.[demo]'
-	@$(BIN)/python -m compileall -qq -j 0 .venv/lib || true
 	@touch $@
 
 .venv/.dev: pyproject.toml constraints.txt .venv/bin/python
 	@echo "== setting up .venv (about a minute, once)"
 	@$(PIP) -e '.[dev]'
-	@$(BIN)/python -m compileall -qq -j 0 .venv/lib || true
 	@touch .venv/.demo $@
 
 # datacontract-cli wants other versions than the project, so it lives alone.

@@ -22,7 +22,8 @@ class Settings:
       its own bucket (``s3://acme-{zone}``); without it, zones are folders below the root.
     catalog: ``LAKE_CATALOG``: an SQLAlchemy URI of the Iceberg catalog's database, or ``glue``.
     home: the machine's own folder for this lake: spool, and by default the catalog and Dagster's home.
-    dataset_folders: ``LAKE_DEFS``, separated like ``PATH``: further folders that hold dataset folders.
+    dataset_folders: ``LAKE_DEFS``, separated like ``PATH``, and ``defs`` in the home where it exists:
+      further folders that hold dataset folders; one of them replaces a shipped dataset of its name.
     """
 
     root: str
@@ -32,7 +33,7 @@ class Settings:
 
     @classmethod
     def from_env(cls, env: Mapping[str, str] | None = None) -> Settings:
-        """Read ``LAKE_ROOT``, ``LAKE_CATALOG``, ``LAKE_HOME`` and ``LAKE_DEFS``; raise `UsageError` on nonsense."""
+        """Read the ``LAKE_…`` variables; raise `UsageError` on nonsense."""
         env = os.environ if env is None else env
         return cls.at(
             env.get("LAKE_ROOT", "").strip() or "./.lake",
@@ -57,6 +58,9 @@ class Settings:
         if not root.startswith("s3://"):
             root = str(Path(root.removeprefix("file://")).expanduser().resolve())
         where = Path(home).expanduser().resolve() if home else default_home(root)
+        own = where / "defs"
+        if own.is_dir():
+            dataset_folders = (*dataset_folders, own)
         missing = [str(p) for p in dataset_folders if not p.is_dir()]
         if missing:
             raise UsageError(f"LAKE_DEFS names folders that do not exist: {', '.join(missing)}.")

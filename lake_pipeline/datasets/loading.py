@@ -151,28 +151,39 @@ def explain(error: ValidationError) -> str:
     return "\n".join(lines)
 
 
-def dataset_folders(folders: Iterable[Path]) -> list[Path]:
-    """Every folder with a lake dataset in it, below the given ones, sorted by name."""
-    found = [p.parent for root in folders for p in sorted(root.glob("**/defs.yaml")) if _is_dataset(p)]
-    names = [f.name for f in found]
-    for folder in found:
-        if names.count(folder.name) > 1:
-            raise DatasetError(f'Two dataset folders are called "{folder.name}"; names must be unique.')
-    return sorted(found, key=lambda f: f.name)
+def dataset_folders(further: Iterable[Path] = ()) -> dict[str, Path]:
+    """Every dataset's folder by name, sorted: the shipped ones, and those below further folders.
+
+    A dataset in a further folder replaces a shipped one of its name; two further ones are an error.
+    """
+    shipped = {f.name: f for f in folders_below(SHIPPED)}
+    own: dict[str, Path] = {}
+    for root in further:
+        for folder in folders_below(root):
+            if own.setdefault(folder.name, folder) != folder:
+                raise DatasetError(
+                    f'Two dataset folders are called "{folder.name}": {own[folder.name]}, {folder}.'
+                )
+    return dict(sorted({**shipped, **own}.items()))
+
+
+def folders_below(root: Path) -> list[Path]:
+    """The folders with a lake dataset's `defs.yaml`, below one folder."""
+    return [p.parent for p in sorted(root.glob("**/defs.yaml")) if _is_dataset(p)]
 
 
 def _is_dataset(path: Path) -> bool:
     return COMPONENT_TYPE in path.read_text(encoding="utf-8")
 
 
-def load_all(extra: Iterable[Path] = ()) -> dict[str, Dataset]:
-    """The shipped datasets and those of further folders, by name."""
-    return {f.name: load_dataset(f) for f in dataset_folders([SHIPPED, *extra])}
+def load_all(further: Iterable[Path] = ()) -> dict[str, Dataset]:
+    """All datasets, by name."""
+    return {name: load_dataset(folder) for name, folder in dataset_folders(further).items()}
 
 
-def pick(name: str, extra: Iterable[Path] = ()) -> Dataset:
+def pick(name: str, further: Iterable[Path] = ()) -> Dataset:
     """The dataset of that name; raises `UsageError` with the nearest one."""
-    folders = {f.name: f for f in dataset_folders([SHIPPED, *extra])}
+    folders = dataset_folders(further)
     if name not in folders:
         known = ", ".join(folders)
         raise UsageError(f'There is no dataset "{name}"; there are {known}.{did_you_mean(name, folders)}')

@@ -10,7 +10,7 @@ import itertools
 import json
 import os
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,7 @@ from lake_pipeline.datasets.config import Csv
 from lake_pipeline.engines.casts import Expr
 from lake_pipeline.engines.parts import OutputFile, Part, PartResult
 from lake_pipeline.engines.rows import LINEAGE, REJECTED, RESCUED, RowRules, explained, validated
-from lake_pipeline.errors import Transient
+from lake_pipeline.errors import Transient, UsageError
 
 MEMORY = "1000MB"
 COPY_OPTIONS = "FORMAT parquet, COMPRESSION zstd"
@@ -118,16 +118,15 @@ class DuckDB:
     def __init__(self, folder: Path, memory: str = MEMORY, threads: int | None = None) -> None:
         self.folder = folder
         self.workers = threads or os.cpu_count() or 1
-        self.connection = duckdb.connect(
-            config={
-                "memory_limit": memory,
-                "temp_directory": str(folder / "duckdb"),
-                "threads": self.workers,
-                "preserve_insertion_order": True,
-                "autoinstall_known_extensions": False,
-                "autoload_known_extensions": False,
-            }
-        )
+        self._config: dict[str, Any] = {
+            "memory_limit": memory,
+            "temp_directory": str(folder / "duckdb"),
+            "threads": self.workers,
+            "preserve_insertion_order": True,
+            "autoinstall_known_extensions": False,
+            "autoload_known_extensions": False,
+        }
+        self.connection = duckdb.connect(config=self._config)
         self._numbers = itertools.count()
         self._lock = threading.Lock()
         self._statements: dict[Any, str] = {}
@@ -254,6 +253,65 @@ class DuckDB:
         ).fetchone()
         return int(rows)
 
+    def sum_by_partition(self, paths: Sequence[Path], column: str) -> dict[str, int]:
+        """The sum of a column of Parquet files, by ``_partition``."""
+        with self.cursor() as cursor:
+            rows = cursor.execute(
+                f"SELECT _partition, sum({named(column)})::BIGINT FROM read_parquet({path_list(paths)}) "
+                "GROUP BY _partition"
+            ).fetchall()
+        return dict(rows)
+
+    def rows(self, paths: Sequence[Path], limit: int) -> list[dict[str, Any]]:
+        """The first rows of Parquet files, by line and record."""
+        with self.cursor() as cursor:
+            sql = f"SELECT * FROM read_parquet({path_list(paths)}) ORDER BY line, _record LIMIT {limit}"
+            found: list[dict[str, Any]] = cursor.execute(sql).to_arrow_table().to_pylist()
+        return found
+
+    def select(
+        self, sql: str, paths: Mapping[str, Sequence[Path]], empty: Mapping[str, pa.Schema | None]
+    ) -> tuple[list[str], list[tuple[Any, ...]]]:
+        """Run a query that sees the tables in `paths` (``schema.name`` → Parquet files), and nothing else.
+
+        It has an instance of its own, whose doors are locked before the query runs.
+        """
+        with duckdb.connect(config=self._config) as cursor:
+            cursor.execute("SET TimeZone = 'UTC'")
+            for name, files in paths.items():
+                schema, _, table = name.partition(".")
+                cursor.execute(f"CREATE SCHEMA IF NOT EXISTS {named(schema)}")
+                source = f"read_parquet({path_list(files)}, union_by_name = true)"
+                if not files:
+                    cursor.register(f"empty_{table}", (empty[name] or pa.schema([])).empty_table())
+                    source = named(f"empty_{table}")
+                cursor.execute(f"CREATE VIEW {named(schema)}.{named(table)} AS SELECT * FROM {source}")
+            readable = ", ".join(quoted(str(f)) for files in paths.values() for f in files)
+            cursor.execute(f"SET allowed_paths = [{readable}]")
+            cursor.execute("SET enable_external_access = false; SET lock_configuration = true")
+            try:
+                found = cursor.execute(sql)
+                return [d[0] for d in found.description], found.fetchall()
+            except duckdb.Error as e:
+                raise UsageError(f"The query failed: {str(e)}") from e
+
+    def any_file(self, backend: Any, file: Path) -> Expr:
+        """A file of any format as a table, its types guessed; raises `UsageError` where it cannot be read."""
+        name, path = f"file_{self.number()}", quoted(str(file))
+        lower = file.name.lower()
+        readers = {
+            ".parquet": "read_parquet",
+            ".json": "read_json",
+            ".jsonl": "read_json",
+            ".ndjson": "read_json",
+        }
+        reader = next((r for suffix, r in readers.items() if suffix in lower), "read_csv")
+        try:
+            backend.con.execute(f"CREATE TEMP VIEW {name} AS SELECT * FROM {reader}({path})")
+        except duckdb.Error as e:
+            raise UsageError(f"{file} cannot be read: {str(e).splitlines()[0]}") from e
+        return backend.table(name)
+
     def json_structure(self, files: Sequence[Path]) -> list[Any]:
         """The keys and value types that the JSON lines of each file have, e.g. ``{"a": "UBIGINT"}``."""
         with self.cursor() as cursor:
@@ -311,14 +369,15 @@ def csv_scan(part: Part, n: int) -> str:
     assert isinstance(form, Csv)
     names = list(part.columns.names)
     columns = ", ".join(f"'c{i}': 'VARCHAR'" for i in range(len(names)))
-    selected = ", ".join(f"c{i} AS {named(name)}" for i, name in enumerate(names))
+    # DuckDB drops a field too many when it is NULL; so nothing is, until the record is known to be sound
+    selected = ", ".join(f"{without_nulls(f'c{i}', part)} AS {named(name)}" for i, name in enumerate(names))
     quote = quoted(form.quote)
-    nulls = "[" + ", ".join(quoted(t) for t in form.nulls or (NO_NULL,)) + "]"
+    breaks = "new_line = '\\n', " if part.longest else ""  # a repaired file's; else as the first line tells
     return (
         f"SELECT {selected}, filename, true AS _sound, row_number() OVER () AS _rn FROM read_csv("
         f"{path_list([f.path for f in part.files])}, columns = {{{columns}}}, auto_detect = false, "
         f"header = {str(part.files[0].skip_header).lower()}, delim = {quoted(form.separator)}, quote = {quote}, "
-        f"escape = {quote}, nullstr = {nulls}, allow_quoted_nulls = true, filename = true, store_rejects = true, "
+        f"escape = {quote}, nullstr = {quoted(NO_NULL)}, {breaks}filename = true, store_rejects = true, "
         f"rejects_table = 'reject_errors_{n}', rejects_scan = 'reject_scans_{n}', "
         f"max_line_size = {max(LINE_LIMIT, part.longest + 1)})"
     )

@@ -12,6 +12,7 @@ Texts that the format declares to mean NULL are NULL already.
 
 from __future__ import annotations
 
+import decimal
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import reduce
@@ -244,7 +245,7 @@ def _comparable(type_: Type, value: Expr, bound: Bound) -> tuple[Expr, Expr]:
     """A value and its bound, in one type: an engine that finds one for two decimals may overflow it."""
     if not isinstance(type_, Decimal):
         return value, ibis.literal(bound)
-    if abs(bound) < 10 ** (type_.precision - type_.scale):  # type: ignore[arg-type, operator]
+    if not bound or decimal.Decimal(bound).adjusted() < type_.precision - type_.scale:  # type: ignore[arg-type]
         return value, _constant(type_, bound)
     return value.cast("float64"), ibis.literal(float(bound))  # type: ignore[arg-type]
 

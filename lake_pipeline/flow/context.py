@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -16,13 +17,37 @@ from lake_pipeline.engines.duckdb import DuckDB
 from lake_pipeline.storage import Lake
 
 
+# (what is being done, how much of it is done, how much there is)
+Progress = Callable[[str, int, int], None]
+
+
 def silent(_: str) -> None:
-    """Progress that nobody watches."""
+    """A log that nobody reads."""
+
+
+_watcher: ContextVar[Progress | None] = ContextVar("lake_progress", default=None)
+
+
+@contextmanager
+def watched(progress: Progress) -> Iterator[None]:
+    """Have somebody watch the progress of all work within."""
+    token = _watcher.set(progress)
+    try:
+        yield
+    finally:
+        _watcher.reset(token)
+
+
+def tell(doing: str, done: int, total: int) -> None:
+    """Tell whoever watches how far the work is."""
+    watcher = _watcher.get()
+    if watcher is not None:
+        watcher(doing, done, total)
 
 
 @dataclass(frozen=True)
 class Work:
-    """One run's work on one dataset."""
+    """One run's work on one dataset. reference: the lake whose curated tables rules compare with."""
 
     lake: Lake
     dataset: Dataset
@@ -30,7 +55,7 @@ class Work:
     folder: Path
     run_id: str = "local"
     at: datetime = field(default_factory=now)
-    say: Callable[[str], None] = silent
+    reference: Lake | None = None
 
     @property
     def context(self) -> tuple[str, str, datetime]:
@@ -45,11 +70,16 @@ class Work:
 
 
 @contextmanager
-def working(lake: Lake, dataset: Dataset, run_id: str, say: Callable[[str], None] = silent) -> Iterator[Work]:
+def working(
+    lake: Lake,
+    dataset: Dataset,
+    run_id: str,
+    reference: Lake | None = None,
+) -> Iterator[Work]:
     """A run's work, with an engine and a scratch folder that end with it."""
     with lake.spool() as folder:
         engine = DuckDB(folder)
         try:
-            yield Work(lake, dataset, engine, folder, run_id, say=say)
+            yield Work(lake, dataset, engine, folder, run_id, reference=reference)
         finally:
             engine.close()

@@ -8,8 +8,7 @@ from typing import Any, Literal
 
 import ibis
 
-from lake_pipeline.datasets import load_all
-from lake_pipeline.datasets.loading import digest
+from lake_pipeline.datasets.loading import dataset_folders, digest
 from lake_pipeline.engines.casts import Expr
 from lake_pipeline.engines.staging import Staged, stage
 from lake_pipeline.engines.transform import TransformError
@@ -100,13 +99,13 @@ def fingerprint(work: Work, manifest: Manifest) -> str:
 
 def source_names(work: Work) -> list[str]:
     """The other datasets that the rules compare with."""
-    return named_sources(work.dataset, load_all(work.lake.settings.dataset_folders))
+    return named_sources(work.dataset, dataset_folders(work.lake.settings.dataset_folders))
 
 
 def source_snapshots(work: Work) -> str:
     """The state of the tables that the rules compare with."""
-    names = source_names(work)
-    return digest([(n, work.lake.tables.snapshot(f"curated.{n}")) for n in names])[:16] if names else ""
+    names, tables = source_names(work), (work.reference or work.lake).tables
+    return digest([(n, tables.snapshot(f"curated.{n}")) for n in names])[:16] if names else ""
 
 
 def decided(candidate: Candidate, inputs: str) -> Curated | None:
@@ -167,10 +166,11 @@ def staged_rows(work: Work, backend: Any, staged: Staged) -> Expr:
 
 def source_tables(work: Work, backend: Any) -> dict[str, Expr]:
     """The curated tables that rules compare with; those that have nothing published are absent."""
-    store = work.lake.zone("curated")
+    lake = work.reference or work.lake
+    store = lake.zone("curated")
     tables = {}
     for name in source_names(work):
-        files = work.lake.tables.files(f"curated.{name}")
+        files = lake.tables.files(f"curated.{name}")
         paths = [store.fetch(store.key(f.uri), work.folder / "fetched") for f in files]
         if paths:
             tables[name] = work.engine.table(backend, paths)

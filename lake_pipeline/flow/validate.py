@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 from lake_pipeline.datasets.loading import digest
 from lake_pipeline.flow import quarantine, rejects
 from lake_pipeline.flow.candidates import Candidate, refuse_duplicates, spool_all, with_columns
-from lake_pipeline.flow.context import Work
+from lake_pipeline.flow.context import Work, tell
 from lake_pipeline.flow.scan import Scanned, malformed, scan
 from lake_pipeline.flow.state import Entry, Manifest, Memory, ObjectReceipt, Receipt
 from lake_pipeline.storage.lake import partition_folder
@@ -123,7 +123,10 @@ def candidates_of(
     """Every object of the batches on local disk, judged as a file, its columns known."""
     raw = work.lake.zone("raw")
     entries = [(entry, batch.partition) for batch in batches for entry in batch.entries]
-    candidates = list(spool_all(raw, work.dataset, entries, work.folder))
+    candidates = []
+    for candidate in spool_all(raw, work.dataset, entries, work.folder):
+        tell("reading", len(candidates), len(entries))
+        candidates.append(candidate)
     if work.dataset.config.duplicate_content == "quarantine":
         again = {entry.id for entry, _ in entries}
         known = {

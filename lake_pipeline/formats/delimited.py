@@ -21,6 +21,7 @@ OTHER_DELIMITERS = (",", ";", "\t", "|", ":")
 # A quoted field that spans more lines than this is taken for an unbalanced quote.
 MAX_LINES_PER_RECORD = 1000
 BATCH_LINES = 500
+BOM = "\ufeff"
 csv.field_size_limit(256 * 1024 * 1024)
 
 
@@ -78,9 +79,9 @@ def header(text: str, form: Csv, expected: tuple[str, ...], required: tuple[str,
 
 
 def first_record(text: str, delimiter: str, quote: str) -> tuple[str, ...]:
-    """The fields of the first record of a text."""
+    """The fields of the first record of a text that is no blank line."""
     try:
-        return tuple(next(_reader(io.StringIO(text, newline=""), delimiter, quote), []))
+        return tuple(next(filter(None, _reader(io.StringIO(text, newline=""), delimiter, quote)), []))
     except csv.Error as e:
         raise Refused("HEADER_MISMATCH", f"The header cannot be parsed: {e}.") from e
 
@@ -128,11 +129,24 @@ def repair(parts: tuple[Path, ...], form: Csv, width: int, target: Path) -> Repa
             if fault:
                 malformed.append(Malformed(line, text.rstrip("\r\n"), fault))
                 continue
-            sound = text.rstrip("\r\n") + "\n"
+            sound = _plain(text, form)
             out.write(sound)
             longest = max(longest, len(sound.encode()))
             lines.append(line)
     return Repaired(target, tuple(lines), longest, tuple(malformed))
+
+
+def _plain(text: str, form: Csv) -> str:
+    """A sound record as every reader understands it: quoted all over where a quote or a BOM is in it."""
+    text = text.rstrip("\r\n")
+    if not form.quote or (form.quote not in text and not text.startswith(BOM)):
+        return text + "\n"
+    out = io.StringIO(newline="")
+    writer = csv.writer(
+        out, delimiter=form.separator, quotechar=form.quote, quoting=csv.QUOTE_ALL, lineterminator="\n"
+    )
+    writer.writerows(_reader(io.StringIO(text, newline=""), form.separator, form.quote))
+    return out.getvalue()
 
 
 class physical_lines:  # noqa: N801 - an iterator used like a function
@@ -228,7 +242,7 @@ def _fault(text: str, form: Csv, width: int) -> str:
     if "\0" in text:
         return "it contains a NUL byte"
     try:
-        rows = list(_reader(io.StringIO(text, newline=""), form.separator, form.quote))
+        rows = list(_reader(io.StringIO(text.rstrip("\r\n"), newline=""), form.separator, form.quote))
     except csv.Error as e:
         return OPEN if "unexpected end of data" in str(e) else f"{e}"
     if len(rows) != 1:

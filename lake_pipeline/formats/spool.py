@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import codecs
 import hashlib
+import re
 import zlib
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from itertools import chain
 from pathlib import Path
@@ -23,6 +25,7 @@ from lake_pipeline.storage import ObjectMeta
 
 PART_BYTES = 64 * 1024 * 1024
 BOM = b"\xef\xbb\xbf"
+KEPT = 16  # bytes remembered of the text before, for what stands across two chunks
 
 
 class Refused(Exception):
@@ -39,7 +42,8 @@ class Spooled:
 
     sha256: of the object's bytes as landed. starts: how many lines precede each part. lines: line breaks
     in the text, one more where the last line has none. quotes: whether the format's quote character
-    occurs; blank_lines: whether an empty line may; nul: whether a NUL byte does.
+    occurs; blank_lines: whether an empty line may; nul: whether a NUL byte does; odd_quotes: whether a
+    quote may stand beside a space outside its field.
     """
 
     format: Format
@@ -50,7 +54,13 @@ class Spooled:
     quotes: bool = False
     blank_lines: bool = False
     nul: bool = False
+    odd_quotes: bool = False
     header: str = field(default="", compare=False)
+
+    @property
+    def careful(self) -> bool:
+        """Whether an engine's own reader may take the text for something else without telling."""
+        return self.nul or self.odd_quotes
 
 
 def format_of(name: str, formats: Iterable[Format]) -> Format:
@@ -85,11 +95,11 @@ def spool(chunks: Iterable[memoryview], name: str, form: Format, target: Path) -
                 out.write(chunk)
         return Spooled(form, (target,), sha.hexdigest())
     encoding = form.encoding if isinstance(form, Csv) else "utf-8"
-    quote = form.quote if isinstance(form, Csv) else ""
-    writer = PartWriter(target, quote.encode())
-    for chunk in line_feeds(utf8(plain, encoding)):
-        writer.write(chunk)
-    writer.close()
+    quote, delimiter = (form.quote, form.separator) if isinstance(form, Csv) else ("", "")
+    writer = PartWriter(target, quote.encode(), delimiter.encode())
+    with closing(writer):
+        for chunk in line_feeds(utf8(plain, encoding)):
+            writer.write(chunk)
     if writer.blank:
         raise Refused("EMPTY_FILE", "The file has nothing but white space in it.")
     return replace(writer.spooled(form), sha256=sha.hexdigest())
@@ -111,7 +121,10 @@ def compression_of(name: str, form: Format) -> str:
 
 
 def decompressed(chunks: Iterator[bytes], compression: str) -> Iterator[bytes]:
-    """The plain bytes; raises `Refused` for a damaged or truncated stream. Several members may follow one another."""
+    """The plain bytes; raises `Refused` for a damaged or truncated stream.
+
+    Several members may follow one another; zeros after a gzip member are padding, as gunzip sees it.
+    """
     if compression == "none":
         yield from chunks
         return
@@ -121,10 +134,11 @@ def decompressed(chunks: Iterator[bytes], compression: str) -> Iterator[bytes]:
         else zstandard.ZstdDecompressor().decompressobj
     )
     current, pending, begun = make(), b"", False
+    padding = b"\0" if compression == "gzip" else b""
     try:
         for chunk in chunks:
             pending = chunk
-            while pending:
+            while pending := pending if begun else pending.lstrip(padding):
                 begun = True
                 yield current.decompress(pending)  # type: ignore[attr-defined]
                 pending = current.unused_data if current.eof else b""  # type: ignore[attr-defined]
@@ -148,9 +162,17 @@ def utf8(chunks: Iterator[bytes], encoding: str) -> Iterator[bytes]:
         text = chunk if plain else _decode(decoder, chunk, at, encoding)
         at += len(chunk)
         if first and text:
-            text, first = text.removeprefix(BOM), False
+            text = _without_bom(text)
+            first = not text
         yield text
     yield _decode(decoder, b"", at, encoding, final=True)
+
+
+def _without_bom(text: bytes) -> bytes:
+    """Tools that prepend a byte order mark prepend another to a file that has one."""
+    while text.startswith(BOM):
+        text = text.removeprefix(BOM)
+    return text
 
 
 def _decode(
@@ -180,11 +202,31 @@ def line_feeds(chunks: Iterator[bytes]) -> Iterator[bytes]:
         yield text.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
 
 
+def odd_quotes(quote: bytes, delimiter: bytes) -> re.Pattern[bytes]:
+    """Where a quote stands beside spaces outside its field: ``, "a"`` or ``"a" ,`` or ``"a" "b"``.
+
+    DuckDB's reader drops such spaces, and joins such fields, without a word. Doubled quotes within a
+    field (JSON in CSV) do not match; other text of quoted fields may, which costs time and nothing else.
+    """
+    q, d = re.escape(quote), re.escape(delimiter)
+    before = rb"(?:[%b\r\n]|\A) +%b(?:(?!%b)|%b[%b\r\n])" % (d, q, q, q, d)
+    after = rb"[^%b\r\n%b]%b +(?:[%b\r\n%b]|\Z)|%b%b +%b(?!%b)" % (d, q, q, d, q, q, q, q, q)
+    empty = rb"(?:[%b\r\n]|\A)%b%b +" % (d, q, q)
+    return re.compile(before + b"|" + after + b"|" + empty)
+
+
+def _has_odd(odd: re.Pattern[bytes], quote: bytes, text: bytes) -> bool:
+    beside = b" " + quote in text or quote + b" " in text
+    return beside and odd.search(text) is not None
+
+
 class PartWriter:
     """Writes text into parts of about `PART_BYTES`, each beginning at a record."""
 
-    def __init__(self, target: Path, quote: bytes) -> None:
+    def __init__(self, target: Path, quote: bytes, delimiter: bytes) -> None:
         self._target, self._quote = target, quote
+        self._odd = odd_quotes(quote, delimiter) if quote else None
+        self._odd_seen = False
         self._paths, self._starts = [target], [0]
         self._out = target.open("wb")
         self._size = self._breaks = self._quoted = 0
@@ -230,10 +272,12 @@ class PartWriter:
         self._nul = self._nul or b"\0" in text
         self._blank_lines = self._blank_lines or self._has_blank_line(text)
         self.blank = self.blank and not text.strip()
-        self._last = text[-1:] or self._last
+        if self._odd and not self._odd_seen:
+            self._odd_seen = _has_odd(self._odd, self._quote, self._last + text)
+        self._last = (self._last + text)[-KEPT:]
 
     def _has_blank_line(self, text: bytes) -> bool:
-        starts = self._last in (b"", b"\n") and text[:1] in (b"\n", b"\r")
+        starts = self._last[-1:] in (b"", b"\n") and text[:1] in (b"\n", b"\r")
         return starts or b"\n\n" in text or b"\n\r" in text or b"\r\r" in text
 
     def _next(self) -> None:
@@ -254,9 +298,10 @@ class PartWriter:
             tuple(self._paths),
             sha256="",
             starts=tuple(self._starts),
-            lines=self._breaks + (self._last not in (b"", b"\n")),
+            lines=self._breaks + (self._last[-1:] not in (b"", b"\n")),
             quotes=self._quoted > 0,
             blank_lines=self._blank_lines,
             nul=self._nul,
+            odd_quotes=self._odd_seen,
             header=self._head.decode(errors="ignore"),
         )

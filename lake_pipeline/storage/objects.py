@@ -6,6 +6,7 @@ Keys are relative to the zone and are used exactly as they are: nothing is decod
 from __future__ import annotations
 
 import os
+import re
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -140,6 +141,7 @@ class ObjectStore:
         with `stream`, which pins them.
         """
         if self.local:
+            self.head(key)
             return Path(self.root) / key
         target = folder / key
         if not target.exists():
@@ -205,6 +207,8 @@ def translated(key: str, pinned: bool = False) -> Iterator[None]:
     except (failures.InvalidPathError, ValueError) as e:
         raise StorageRefused(f'"{key}" cannot be a key: {first_line(e)}') from e
     except failures.BaseError as e:
+        if re.search(r"status code: 40[13]\b", str(e)):  # listing: obstore has no exception of its own for it
+            raise StorageRefused(f'The storage refused access to "{key}": {first_line(e)}') from e
         raise StorageUnavailable(f'The storage failed on "{key}": {first_line(e)}') from e
 
 

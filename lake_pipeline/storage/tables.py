@@ -21,12 +21,14 @@ from pyiceberg.exceptions import (
     NoSuchNamespaceError,
     NoSuchTableError,
     TableAlreadyExistsError,
+    ValidationError,
     ValidationException,
 )
 from pyiceberg.expressions import AlwaysTrue, BooleanExpression, In
 from pyiceberg.io.pyarrow import parquet_files_to_data_files
 from pyiceberg.manifest import DataFile as IcebergFile
 from pyiceberg.table import Table
+from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from lake_pipeline.errors import Terminal, Transient
 from lake_pipeline.settings import Settings
@@ -129,7 +131,7 @@ class Tables:
                     snapshot.append_data_file(file)
         except (ValidationException, CommitFailedException) as e:
             raise CommitConflict(f"{name} was changed by another writer: {e}") from e
-        except CommitStateUnknownException as e:
+        except (CommitStateUnknownException, SQLAlchemyError) as e:
             raise CommitConflict(f"{name}: the catalog did not say whether the commit happened: {e}") from e
         return table.metadata.current_snapshot_id or 0
 
@@ -137,13 +139,10 @@ class Tables:
         table = self.table(name)
         if table is None:
             table = self._create(name, schema)
-        known = {f.name: f.field_type for f in table.schema().fields}
-        if all(f.name in known for f in schema):
-            return table
         try:
-            with table.update_schema() as update:
-                update.union_by_name(schema)
-        except (ValidationException, ValueError, TypeError) as e:
+            with table.update_schema() as update:  # commits nothing where nothing is new
+                update.union_by_name(optional(schema))
+        except (ValidationError, ValidationException, ValueError, TypeError) as e:
             raise IncompatibleSchema(
                 f"{name} cannot take the new columns: {e}. A column's type can only be widened; "
                 "give the changed column another name in the contract."
@@ -156,7 +155,7 @@ class Tables:
         zone, _, dataset = name.partition(".")
         try:
             self.catalog.create_namespace(zone)
-        except NamespaceAlreadyExistsError:
+        except (NamespaceAlreadyExistsError, IntegrityError):
             pass
         location = table_location(self._settings, zone, dataset)
         try:
@@ -167,8 +166,8 @@ class Tables:
                     spec.add_identity(PARTITION)
                 mapping = tx.table_metadata.schema().name_mapping.model_dump_json()
                 tx.set_properties({"schema.name-mapping.default": mapping})
-        except TableAlreadyExistsError:
-            pass
+        except (TableAlreadyExistsError, CommitFailedException):
+            pass  # another writer made it meanwhile
         return self.catalog.load_table(name)
 
 
@@ -216,4 +215,10 @@ def open_catalog(settings: Settings) -> Catalog:
     ):
         if settings.is_s3 and os.environ.get(variable):
             config[key] = os.environ[variable]
-    return load_catalog("lake", **config, warehouse=table_location(settings, "curated", "").rstrip("/"))
+    config["warehouse"] = table_location(settings, "curated", "").rstrip("/")
+    try:
+        return load_catalog("lake", **config)
+    except (
+        SQLAlchemyError
+    ):  # two processes made the catalog's tables at the same time, and the other was first
+        return load_catalog("lake", **config)

@@ -1,0 +1,145 @@
+"""Run partitions through Dagster, in this process: events, checks and history are in its UI afterwards."""
+
+from __future__ import annotations
+
+import logging
+import os
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import dagster as dg
+
+from lake_pipeline.components.definitions import dataset_definitions
+from lake_pipeline.datasets import Dataset
+from lake_pipeline.datasets.partitioning import runs_of
+from lake_pipeline.flow.state import Memory, Outcome
+from lake_pipeline.resources import LakeResource
+from lake_pipeline.storage import Lake
+
+INSTANCE = """# Dagster's instance for this lake. Production runs keep their events in Postgres.
+telemetry:
+  enabled: false
+"""
+RANGE_START, RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
+Action = Literal["published", "unchanged", "refused", "still refused", "failed"]
+
+
+@dataclass(frozen=True)
+class Ran:
+    """What a run did to one partition. outcome: the newest; None where the run failed before there was one."""
+
+    dataset: str
+    partition: str
+    action: Action
+    outcome: Outcome | None
+    run_id: str
+    error: str = ""
+
+    @property
+    def fine(self) -> bool:
+        """Whether the partition is published."""
+        return self.action in ("published", "unchanged")
+
+
+def dagster_home(lake: Lake) -> Path:
+    """Dagster's home: ``DAGSTER_HOME``, or a folder in the lake's own; made at first use."""
+    home = Path(os.environ.get("DAGSTER_HOME") or lake.settings.home / "dagster")
+    home.mkdir(parents=True, exist_ok=True)
+    if not (home / "dagster.yaml").exists():
+        (home / "dagster.yaml").write_text(INSTANCE, encoding="utf-8")
+    return home
+
+
+@contextmanager
+def instance_of(lake: Lake) -> Iterator[dg.DagsterInstance]:
+    """The lake's Dagster instance."""
+    os.environ["DAGSTER_HOME"] = str(dagster_home(lake))
+    with dg.DagsterInstance.get() as instance:
+        yield instance
+
+
+def run_partitions(lake: Lake, dataset: Dataset, partitions: list[str], force: bool = False) -> list[Ran]:
+    """Run partitions, adjoining ones in one Dagster run; returns what became of each."""
+    memory = Memory(lake, dataset)
+    before = memory.outcomes(partitions)
+    runs: dict[str, tuple[str, str]] = {}
+    with instance_of(lake) as instance, quiet():
+        job = job_of(dataset)
+        for keys in runs_of(dataset.config.partitions, partitions):
+            result = job.execute_in_process(
+                run_config={"loggers": {"console": {}}},
+                instance=instance,
+                tags=tags_of(dataset, keys, force),
+                raise_on_error=False,
+            )
+            error = error_of(result)
+            runs.update({key: (result.run_id, error) for key in keys})
+    after = memory.outcomes(partitions)
+    return [ran(dataset, p, before.get(p), after.get(p), *runs[p]) for p in partitions]
+
+
+def job_of(dataset: Dataset) -> dg.JobDefinition:
+    """The dataset's job, as the code location has it."""
+    shared = dg.Definitions(
+        resources={"lake": LakeResource()}, executor=dg.in_process_executor, loggers={"console": hushed}
+    )
+    return dg.Definitions.merge(dataset_definitions(dataset), shared).resolve_job_def(dataset.name)
+
+
+@dg.logger
+def hushed(_: dg.InitLoggerContext) -> logging.Logger:
+    """The terminal shows progress, and Dagster's event log keeps the events."""
+    logger = logging.getLogger("lake_pipeline.hushed")
+    logger.addHandler(logging.NullHandler())
+    logger.propagate = False
+    return logger
+
+
+def tags_of(dataset: Dataset, keys: list[str], force: bool) -> dict[str, str]:
+    """The tags that tell a run its partitions."""
+    tags = {"lake/force": "true"} if force else {}
+    if dataset.config.partitions.by == "none":
+        return tags
+    if len(keys) == 1:
+        return {**tags, "dagster/partition": keys[0]}
+    return {**tags, RANGE_START: keys[0], RANGE_END: keys[-1]}
+
+
+def ran(
+    dataset: Dataset, partition: str, before: Outcome | None, after: Outcome | None, run_id: str, error: str
+) -> Ran:
+    """What a run did, by the outcomes before and after it."""
+    new = after is not None and (before is None or after.number != before.number)
+    if after is None or (error and not new and after.state == "published"):
+        return Ran(dataset.name, partition, "failed", after, run_id, error or "nothing has landed")
+    if after.state == "published":
+        return Ran(dataset.name, partition, "published" if new else "unchanged", after, run_id)
+    if after.state == "refused":
+        return Ran(dataset.name, partition, "refused" if new else "still refused", after, run_id)
+    return Ran(dataset.name, partition, "failed", after, run_id, error)
+
+
+def error_of(result: dg.ExecuteInProcessResult) -> str:
+    """Why a run failed, in the words of the step."""
+    if result.success:
+        return ""
+    for event in result.all_events:
+        if event.is_step_failure:
+            data = event.step_failure_data
+            if data.user_failure_data and data.user_failure_data.description:
+                return str(data.user_failure_data.description)
+            return str(data.error.message if data.error else "the step failed").strip()
+    return "the run failed"
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Without the warnings that Dagster gives of its own new features; the versions are pinned."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", dg.PreviewWarning)
+        warnings.simplefilter("ignore", dg.BetaWarning)
+        yield

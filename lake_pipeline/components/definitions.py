@@ -1,0 +1,184 @@
+"""A dataset's Dagster definitions: four assets in one op, their checks, and a job.
+
+One op, because the four zones are one unit of work: its stages share a scratch folder and an engine, and
+every selection of them can be run. It logs what happened to each partition by itself, so that in a run
+over many partitions each succeeds or fails alone: a refused partition is not materialized, and the op
+raises at the end, so that "backfill failed partitions" picks exactly those.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import dagster as dg
+from dagster import AssetCheckSeverity
+
+from lake_pipeline.components import events
+from lake_pipeline.datasets import Dataset
+from lake_pipeline.datasets.loading import dataset_folders
+from lake_pipeline.datasets.partitioning import UNPARTITIONED
+from lake_pipeline.errors import LakeError, Transient
+from lake_pipeline.flow.audit import check_names, named_sources
+from lake_pipeline.flow.context import tell
+from lake_pipeline.flow.run import STAGES, Result, run_stages
+from lake_pipeline.resources import LakeResource
+from lake_pipeline.settings import Settings
+
+CODE_VERSION = "1"
+PARTITIONS_PER_RUN = 400
+KINDS = {
+    "raw": {"file"},
+    "validated": {"iceberg", "duckdb"},
+    "quarantine": {"iceberg"},
+    "curated": {"iceberg", "duckdb"},
+}
+WHAT = {
+    "raw": "What producers landed, frozen in an input manifest.",
+    "validated": "Typed rows that keep the contract, with their lineage.",
+    "quarantine": "Every rejected row and file, with all its reasons.",
+    "curated": "Transformed, deduplicated, audited: what consumers query.",
+}
+
+
+def partitions_definition(dataset: Dataset) -> dg.PartitionsDefinition | None:  # type: ignore[type-arg]
+    """The dataset's partitions as Dagster's."""
+    spec = dataset.config.partitions
+    if spec.by == "none":
+        return None
+    make: dict[str, Any] = {
+        "monthly": dg.MonthlyPartitionsDefinition,
+        "daily": dg.DailyPartitionsDefinition,
+        "hourly": dg.HourlyPartitionsDefinition,
+    }
+    start = spec.start if spec.by != "hourly" else f"{spec.start}-00:00"
+    end = spec.end and (spec.end if spec.by != "hourly" else f"{spec.end}-00:00")
+    ahead = {} if spec.end else {"end_offset": 1}
+    return make[spec.by](start_date=start, end_date=end or None, timezone=spec.timezone, **ahead)  # type: ignore[no-any-return]
+
+
+def key(zone: str, name: str) -> dg.AssetKey:
+    """The key of a zone's asset."""
+    return dg.AssetKey([zone, name])
+
+
+def specs(dataset: Dataset) -> list[dg.AssetSpec]:
+    """The four assets."""
+    name = dataset.name
+    known = dataset_folders(Settings.from_env().dataset_folders)
+    sources = [key("curated", n) for n in named_sources(dataset, known)]
+    deps = {
+        "raw": [],
+        "validated": [key("raw", name)],
+        "quarantine": [key("raw", name)],
+        "curated": [key("validated", name), *sources],
+    }
+    return [
+        dg.AssetSpec(
+            key(zone, name),
+            deps=deps[zone],
+            description=f"{WHAT[zone]}\n\n{dataset.contract.description}".strip(),
+            group_name=name,
+            owners=list(dataset.contract.owners),
+            kinds=KINDS[zone],
+            code_version=CODE_VERSION,
+            skippable=True,
+            metadata=events.definition_metadata(dataset, zone),
+        )
+        for zone in STAGES
+    ]
+
+
+def check_specs(dataset: Dataset) -> list[dg.AssetCheckSpec]:
+    """One check per DQ rule, the schema and the balance; those of severity error block."""
+    partitions = partitions_definition(dataset)
+    return [
+        dg.AssetCheckSpec(
+            name,
+            asset=key("curated", dataset.name),
+            description=rule,
+            blocking=severity == "error",
+            partitions_def=partitions,
+        )
+        for name, severity, rule in check_names(dataset.contract)
+    ]
+
+
+def dataset_definitions(dataset: Dataset) -> dg.Definitions:
+    """Everything Dagster is to know of a dataset."""
+    retries = dataset.config.retries
+
+    @dg.multi_asset(
+        name=dataset.name,
+        specs=specs(dataset),
+        check_specs=check_specs(dataset),
+        partitions_def=partitions_definition(dataset),
+        backfill_policy=dg.BackfillPolicy.multi_run(PARTITIONS_PER_RUN),
+        can_subset=True,
+        retry_policy=dg.RetryPolicy(
+            max_retries=retries.attempts,
+            delay=retries.first_seconds,
+            backoff=dg.Backoff.EXPONENTIAL,
+            jitter=dg.Jitter.PLUS_MINUS,
+        ),
+        op_tags={"dataset": dataset.name},
+    )
+    def run(context: dg.AssetExecutionContext, lake: LakeResource) -> Iterator[Any]:
+        partitioned = context.has_partition_key or context.has_partition_key_range
+        keys = list(context.partition_keys) if partitioned else [UNPARTITIONED]
+        zones = [z for z in STAGES if key(z, dataset.name) in context.selected_asset_keys]
+        force = context.run.tags.get("lake/force") == "true"
+        try:
+            result = run_stages(lake.open(), dataset, keys, zones, context.run_id, force, context.log.info)
+        except Transient:
+            raise
+        except LakeError as e:
+            raise dg.Failure(str(e), allow_retries=False) from e
+        except Exception as e:  # what is not known to be transient is not to be repeated
+            raise dg.Failure(f"{type(e).__name__}: {e}", allow_retries=False) from e
+        yield from report(context, dataset, result, zones, partitioned)
+        problems = result.problems()
+        if problems:
+            raise dg.Failure(events.failure_text(dataset, problems), allow_retries=False)
+
+    job = dg.define_asset_job(
+        dataset.name, selection=dg.AssetSelection.groups(dataset.name), tags={"dataset": dataset.name}
+    )
+    return dg.Definitions(assets=[run], jobs=[job])
+
+
+def report(
+    context: dg.AssetExecutionContext,
+    dataset: Dataset,
+    result: Result,
+    zones: list[str],
+    partitioned: bool,
+) -> Iterator[Any]:
+    """The events of each partition: materializations, and check evaluations with their numbers."""
+    for done, partition in enumerate(result.partitions):
+        tell("recording", done, len(result.partitions))
+        label = partition if partitioned else None
+        for zone in zones:
+            metadata = events.materialization_metadata(dataset, result, zone, partition)
+            if metadata is None:
+                continue
+            if partitioned:
+                context.log_event(
+                    dg.AssetMaterialization(key(zone, dataset.name), partition=label, metadata=metadata)
+                )
+            else:
+                yield dg.MaterializeResult(asset_key=key(zone, dataset.name), metadata=metadata)
+        for verdict in result.verdicts(partition):
+            evaluation = {
+                "asset_key": key("curated", dataset.name),
+                "check_name": verdict.name,
+                "passed": verdict.passed,
+                "severity": SEVERITY[verdict.severity],
+                "description": verdict.reason or None,
+                "metadata": events.verdict_metadata(verdict),
+            }
+            if partitioned:
+                context.log_event(dg.AssetCheckEvaluation(partition=label, **evaluation))  # type: ignore[arg-type]
+            else:
+                yield dg.AssetCheckResult(**evaluation)  # type: ignore[arg-type]
+
+
+SEVERITY = {"error": AssetCheckSeverity.ERROR, "warning": AssetCheckSeverity.WARN}

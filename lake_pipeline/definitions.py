@@ -1,0 +1,39 @@
+"""The code location: the datasets below `defs/`, and those of the folders in `LAKE_DEFS`."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+
+import dagster as dg
+from dagster.components.core.component_tree import ComponentTree
+
+import lake_pipeline.defs
+from lake_pipeline.components.definitions import dataset_definitions
+from lake_pipeline.datasets import load_dataset
+from lake_pipeline.datasets.loading import SHIPPED, dataset_folders
+from lake_pipeline.resources import LakeResource
+from lake_pipeline.settings import Settings
+
+
+@dg.definitions
+def defs() -> dg.Definitions:
+    """All definitions, with the resource they share."""
+    folders = dataset_folders(Settings.from_env().dataset_folders)
+    own = {name: folder for name, folder in folders.items() if SHIPPED not in folder.parents}
+    with warnings.catch_warnings():
+        # Partitioned checks and code references are new in Dagster; the versions are pinned.
+        warnings.simplefilter("ignore", dg.PreviewWarning)
+        warnings.simplefilter("ignore", dg.BetaWarning)
+        further = [dataset_definitions(load_dataset(folder)) for folder in own.values()]
+        shared = dg.Definitions(resources={"lake": LakeResource()}, executor=dg.in_process_executor)
+        return dg.Definitions.merge(*shipped(replaced=set(own)), *further, shared)
+
+
+def shipped(replaced: set[str]) -> list[dg.Definitions]:
+    """What `defs/` defines: as a component tree, or without the datasets that others replace."""
+    if not replaced:
+        tree = ComponentTree.from_module(lake_pipeline.defs, project_root=Path(__file__).parents[1])
+        return [tree.build_defs()]
+    names = [name for name in dataset_folders() if name not in replaced]
+    return [dataset_definitions(load_dataset(SHIPPED / name)) for name in names]

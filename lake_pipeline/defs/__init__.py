@@ -1,0 +1,1 @@
+"""The datasets: a folder each, with a contract and a defs.yaml."""

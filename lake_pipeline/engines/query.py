@@ -1,0 +1,50 @@
+"""Ad-hoc queries over the lake's tables, as their current snapshots are: read-only, and nothing else."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import sqlglot
+from sqlglot import exp
+from sqlglot.errors import SqlglotError
+
+from lake_pipeline.engines.duckdb import DuckDB
+from lake_pipeline.errors import UsageError, did_you_mean
+from lake_pipeline.storage import Lake
+
+
+def query(lake: Lake, engine: DuckDB, sql: str) -> tuple[list[str], list[tuple[Any, ...]]]:
+    """(column names, rows) of a SELECT over ``zone.dataset`` tables; raises `UsageError` with what is wrong."""
+    wanted = tables_in(sql, lake.tables.names())
+    paths = {}
+    for name in wanted:
+        store = lake.zone(name.partition(".")[0])
+        files = lake.tables.files(name)
+        paths[name] = [store.fetch(store.key(f.uri), engine.folder / "fetched") for f in files]
+    schemas = {name: lake.tables.arrow_schema(name) for name in wanted if not paths[name]}
+    return engine.select(sql, paths, schemas)
+
+
+def tables_in(sql: str, known: list[str]) -> list[str]:
+    """The lake's tables that a single SELECT names."""
+    try:
+        statements = [s for s in sqlglot.parse(sql, read="duckdb") if s is not None]
+    except SqlglotError as e:
+        raise UsageError(f"This is no SQL: {str(e).splitlines()[0]}") from e
+    if len(statements) != 1 or not isinstance(statements[0], exp.Query):
+        raise UsageError(
+            "lake sql takes one SELECT; the lake changes by landing files and running partitions."
+        )
+    local = {cte.alias_or_name for cte in statements[0].find_all(exp.CTE)}
+    found = []
+    for table in statements[0].find_all(exp.Table):
+        if not isinstance(table.this, exp.Identifier):
+            raise UsageError(f"Only the lake's tables can be read, not {table.sql(dialect='duckdb')}.")
+        name = f"{table.db}.{table.name}" if table.db else table.name
+        if not table.db and name in local:
+            continue
+        if name not in known:
+            there = ", ".join(known) or "none yet: run something first"
+            raise UsageError(f'There is no table "{name}"; there are {there}.{did_you_mean(name, known)}')
+        found.append(name)
+    return list(dict.fromkeys(found))

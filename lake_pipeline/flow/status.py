@@ -1,0 +1,118 @@
+"""The state of every partition, from what the lake remembers and what its tables really hold."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from lake_pipeline.datasets import Dataset
+from lake_pipeline.engines.duckdb import DuckDB
+from lake_pipeline.flow.inventory import Landed, landed
+from lake_pipeline.flow.state import Balance, Manifest, Memory, Outcome, State, object_id
+from lake_pipeline.storage import Lake
+
+
+@dataclass(frozen=True)
+class Status:
+    """One partition of one dataset. balance: curated and quarantined rows are counted in the tables."""
+
+    dataset: str
+    partition: str
+    state: State
+    balance: Balance
+    reasons: tuple[str, ...] = ()
+    contract_version: str = ""
+    at: str = ""
+
+    def as_dict(self) -> dict[str, Any]:
+        """The stable JSON form."""
+        return {
+            "dataset": self.dataset,
+            "partition": self.partition,
+            "state": self.state,
+            "landed_rows": self.balance.landed,
+            "curated_rows": self.balance.curated,
+            "quarantined_rows": self.balance.quarantined,
+            "deduplicated_rows": self.balance.deduplicated,
+            "filtered_rows": self.balance.filtered,
+            "balanced": self.balance.holds,
+            "reasons": list(self.reasons),
+            "contract_version": self.contract_version,
+            "at": self.at,
+        }
+
+
+def status(
+    lake: Lake, dataset: Dataset, engine: DuckDB, partitions: Iterable[str] | None = None
+) -> list[Status]:
+    """The partitions of a dataset in which anything ever landed, sorted."""
+    wanted = None if partitions is None else list(partitions)
+    memory = Memory(lake, dataset)
+    manifests, outcomes = memory.manifests(wanted), memory.outcomes(wanted)
+    objects: dict[str, list[Landed]] = {}
+    for item in landed(lake, dataset, wanted):
+        objects.setdefault(item.partition, []).append(item)
+    curated = curated_rows(lake, dataset)
+    quarantined = quarantined_rows(lake, dataset, engine)
+    found = []
+    for partition in sorted({*manifests, *outcomes, *objects}):
+        outcome = outcomes.get(partition)
+        recorded = outcome.balance if outcome else Balance()
+        balance = Balance(
+            landed=recorded.landed
+            if outcome
+            else validated_rows(memory, partition, manifests.get(partition)),
+            curated=curated.get(partition, 0),
+            quarantined=quarantined.get(partition, 0),
+            deduplicated=recorded.deduplicated,
+            filtered=recorded.filtered,
+        )
+        state = state_of(lake, manifests.get(partition), outcome, objects.get(partition, []))
+        found.append(
+            Status(
+                dataset.name,
+                partition,
+                state,
+                balance,
+                outcome.reasons if outcome else (),
+                outcome.contract_version if outcome else "",
+                outcome.at if outcome else "",
+            )
+        )
+    return found
+
+
+def state_of(lake: Lake, manifest: Manifest | None, outcome: Outcome | None, objects: list[Landed]) -> State:
+    """``pending`` while anything landed is not in the newest outcome; else what that outcome was."""
+    if outcome is None or manifest is None or outcome.manifest != manifest.number:
+        return "pending"
+    zone = lake.zone("raw").root
+    known = {e.id for e in manifest.entries}
+    if any(object_id(zone, o.meta) not in known for o in objects):
+        return "pending"
+    return outcome.state
+
+
+def validated_rows(memory: Memory, partition: str, manifest: Manifest | None) -> int:
+    """Landed rows of a partition that was validated and never curated."""
+    if manifest is None:
+        return 0
+    receipts = memory.receipts([partition]).get(partition, [])
+    return sum(o.rows for r in receipts for o in r.objects)
+
+
+def curated_rows(lake: Lake, dataset: Dataset) -> dict[str, int]:
+    """By partition: the rows that readers of curated see."""
+    rows: dict[str, int] = {}
+    for file in lake.tables.files(f"curated.{dataset.name}"):
+        rows[file.partition] = rows.get(file.partition, 0) + file.rows
+    return rows
+
+
+def quarantined_rows(lake: Lake, dataset: Dataset, engine: DuckDB) -> dict[str, int]:
+    """By partition: the rows in quarantine, those of refused files included."""
+    store = lake.zone("quarantine")
+    files = lake.tables.files(f"quarantine.{dataset.name}")
+    paths = [store.fetch(store.key(f.uri), engine.folder / "fetched") for f in files]
+    return engine.sum_by_partition(paths, "rows") if paths else {}
