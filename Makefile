@@ -3,8 +3,8 @@
 
 PYTHON ?= python3
 BIN = .venv/bin
-PIP = $(BIN)/python -m pip --disable-pip-version-check --quiet install -c constraints.txt
-LINT_PIP = .venv-datacontract/bin/python -m pip --disable-pip-version-check --quiet install
+PIP = $(BIN)/python -m pip --disable-pip-version-check -qq install -c constraints.txt
+LINT_PIP = .venv-datacontract/bin/python -m pip --disable-pip-version-check -qq install
 CONTRACTS = lake_pipeline/defs/*/contract.yaml lake_pipeline/demo/*contract*.yaml
 PYTEST_ARGS = -n 2
 

@@ -37,7 +37,7 @@ def server() -> Iterator[str]:
         options = f"-p {port} -k {home} -c listen_addresses=127.0.0.1"
         call("pg_ctl", "-w", "-l", f"{home}/log", "-o", options, "start")
         try:
-            yield f"postgresql://lake@127.0.0.1:{port}/postgres"
+            yield f"postgresql+psycopg2://lake@127.0.0.1:{port}/postgres"
         finally:
             call("pg_ctl", "-m", "immediate", "stop")
 

@@ -10,22 +10,19 @@ import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import ibis
 import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
+from judging import Judged, judged
 
 from lake_pipeline.contracts import Column
-from lake_pipeline.datasets.config import Csv, Format
+from lake_pipeline.datasets.config import Format
 from lake_pipeline.engines.duckdb import DuckDB
-from lake_pipeline.engines.parts import Part, PartFile, PartResult
-from lake_pipeline.engines.rows import RowRules
 from lake_pipeline.settings import Settings
 from lake_pipeline.storage import Lake
 
@@ -76,12 +73,15 @@ def free_port() -> int:
             return port
 
 
+WEED_PORTS = ("s3.port", "s3.port.iceberg", "s3.port.lance", "master.port", "volume.port", "filer.port")
+
+
 def weed_command(folder: Path) -> list[str]:
     """`weed mini` with every port of its own, so that several can run at once."""
     program = shutil.which("weed") or str(Path(sys.executable).parent / "weed")
-    ports = {name: free_port() for name in ("s3", "master", "volume", "filer")}
+    ports = {name: free_port() for name in WEED_PORTS}
     quiet = ["-webdav=false", "-admin.ui=false", "-s3.iam=false"]
-    named = [f"-{name}.port={port}" for name, port in ports.items()]
+    named = [f"-{name}={port}" for name, port in ports.items()]
     return [program, "mini", f"-dir={folder}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", *named, *quiet]
 
 
@@ -171,19 +171,6 @@ def engine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
         yield made
 
 
-@dataclass(frozen=True)
-class Judged:
-    """What became of the records of a file: good rows and rejects, both by their number."""
-
-    good: Mapping[int, dict[str, Any]]
-    rejects: Mapping[int, dict[str, Any]]
-    result: PartResult
-
-    def reasons(self, record: int) -> list[tuple[str, str]]:
-        """(code, column) of every reason of a rejected record."""
-        return [(r["code"], r["column"]) for r in self.rejects[record]["reasons"]]
-
-
 Judge = Callable[..., Judged]
 
 
@@ -192,48 +179,9 @@ def judge(engine: Any, tmp_path_factory: pytest.TempPathFactory) -> Judge:
     """``judge(form, columns, content, …)``: have an engine validate one file; see `judged`."""
     folder, numbers = tmp_path_factory.mktemp("judged"), itertools.count()
 
-    def make(form: Format, columns: tuple[Column, ...], content: bytes | str | pa.Table, **more: Any) -> Judged:
+    def make(
+        form: Format, columns: tuple[Column, ...], content: bytes | str | pa.Table, **more: Any
+    ) -> Judged:
         return judged(engine, folder / str(next(numbers)), form, columns, content, **more)
 
     return make
-
-
-def judged(
-    engine: Any,
-    folder: Path,
-    form: Format,
-    columns: tuple[Column, ...],
-    content: bytes | str | pa.Table,
-    *,
-    names: tuple[str, ...] | None = None,
-    partition: str = "all",
-    **rules: Any,
-) -> Judged:
-    """Validate one file's content against columns.
-
-    names: the file's columns where they are not the contract's. rules: further fields of `RowRules`.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / "file"
-    if isinstance(content, pa.Table):
-        pq.write_table(content, path)
-        raw = ibis.Schema.from_pyarrow(content.schema)
-    else:
-        path.write_bytes(content.encode() if isinstance(content, str) else content)
-        raw = ibis.schema(dict.fromkeys(names or tuple(c.name for c in columns), "string"))
-    header = isinstance(form, Csv) and form.header
-    part = Part((PartFile(path, "source-1", partition, header),), form, raw)
-    return judged_part(engine, part, RowRules(columns, **rules), folder / "out")
-
-
-def judged_part(engine: Any, part: Part, rules: RowRules, out: Path) -> Judged:
-    """Validate a part, and read the rows of the answer as Python values."""
-    result = engine.validate(part, rules, out)
-    # ParquetFile, because a dataset would add the columns of the hive-style folders
-    good = [row for f in result.good for row in pq.ParquetFile(f.path).read().to_pylist()]
-    batches = engine.explain(part, rules, result.rejected) if result.rejected else ()
-    rejects = [row for batch in batches for row in batch.to_pylist()]
-    return Judged({r["_record"]: r for r in good}, {r["_record"]: r for r in rejects}, result)
-
-
-__all__ = ["ENGINES", "Judge", "Judged", "S3Server", "judged", "judged_part"]

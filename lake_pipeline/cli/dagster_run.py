@@ -13,7 +13,7 @@ from typing import Literal
 
 import dagster as dg
 
-from lake_pipeline.components.definitions import dataset_definitions
+from lake_pipeline.components.definitions import dataset_definitions, job_name
 from lake_pipeline.datasets import Dataset
 from lake_pipeline.datasets.partitioning import runs_of
 from lake_pipeline.flow.state import Memory, Outcome
@@ -87,7 +87,7 @@ def job_of(dataset: Dataset) -> dg.JobDefinition:
     shared = dg.Definitions(
         resources={"lake": LakeResource()}, executor=dg.in_process_executor, loggers={"console": hushed}
     )
-    return dg.Definitions.merge(dataset_definitions(dataset), shared).resolve_job_def(dataset.name)
+    return dg.Definitions.merge(dataset_definitions(dataset), shared).resolve_job_def(job_name(dataset))
 
 
 @dg.logger

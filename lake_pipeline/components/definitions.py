@@ -55,6 +55,11 @@ def partitions_definition(dataset: Dataset) -> dg.PartitionsDefinition | None:  
     return make[spec.by](start_date=start, end_date=end or None, timezone=spec.timezone, **ahead)  # type: ignore[no-any-return]
 
 
+def job_name(dataset: Dataset) -> str:
+    """The name of the job that runs all stages of a dataset."""
+    return f"{dataset.name}_job"
+
+
 def key(zone: str, name: str) -> dg.AssetKey:
     """The key of a zone's asset."""
     return dg.AssetKey([zone, name])
@@ -140,7 +145,7 @@ def dataset_definitions(dataset: Dataset) -> dg.Definitions:
             raise dg.Failure(events.failure_text(dataset, problems), allow_retries=False)
 
     job = dg.define_asset_job(
-        dataset.name, selection=dg.AssetSelection.groups(dataset.name), tags={"dataset": dataset.name}
+        job_name(dataset), selection=dg.AssetSelection.groups(dataset.name), tags={"dataset": dataset.name}
     )
     return dg.Definitions(assets=[run], jobs=[job])
 

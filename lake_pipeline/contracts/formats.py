@@ -73,10 +73,10 @@ def _literal(token: re.Match[str]) -> str:
 
 
 def to_regex(pattern: str) -> str:
-    """The texts that have the pattern's form, as a regular expression of RE2 and Java.
+    r"""The texts that have the pattern's form, as a regular expression of RE2 and Java.
 
     >>> to_regex("d/M/yyyy")
-    '^[0-9]{1,2}/[0-9]{1,2}/[0-9]{4}\\\\z'
+    '^[0-9]{1,2}/[0-9]{1,2}/[0-9]{4}\\z'
     """
     return "^" + "".join(map(_expression, _TOKEN.finditer(pattern))) + r"\z"
 

@@ -58,6 +58,14 @@ class Csv(FileFormat):
             raise ValueError("must be one character, and no line break")
         return value
 
+    @model_validator(mode="after")
+    def _apart(self) -> Self:
+        if not (self.quote + self.separator).isascii():
+            raise ValueError("delimiter and quote must be ASCII characters")
+        if self.quote == self.separator:
+            raise ValueError("delimiter and quote must differ")
+        return self
+
     @field_validator("encoding")
     @classmethod
     def _codec(cls, value: str) -> str:

@@ -6,6 +6,7 @@ bring can be told from those a transform makes.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -40,7 +41,22 @@ class Derive:
 
     def makes(self) -> Mapping[str, str | None]:
         """Derived columns that refer to themselves (``amount: amount * 2``) are landed, the others new."""
-        return {name: None for name in self.columns}
+        return {
+            name: name if name.casefold() in names_in(sql) else None for name, sql in self.columns.items()
+        }
+
+
+SQL_NAME = re.compile(r"""'(?:[^']|'')*'|"((?:[^"]|"")+)"|([^\W\d]\w*)\b(?!\s*\()""")
+
+
+def names_in(sql: str) -> set[str]:
+    r"""What may be names of columns in an SQL expression, case-folded: not its texts, and not its functions.
+
+    >>> sorted(names_in("upper(Note) || 'amount' || \"a b\""))
+    ['a b', 'note']
+    """
+    found = (match[1] or match[2] for match in SQL_NAME.finditer(sql))
+    return {name.replace('""', '"').casefold() for name in found if name}
 
 
 @dataclass(frozen=True)
@@ -156,6 +172,6 @@ def landed_names(steps: tuple[Step, ...], contract_columns: tuple[str, ...]) -> 
     for step in reversed(steps):
         made = step.makes()
         for column, name in origin.items():
-            if name in made:
+            if name is not None and name in made:
                 origin[column] = made[name]
     return {column: name for column, name in origin.items() if name is not None}

@@ -25,6 +25,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import reduce
 from typing import Any, Protocol
 
 import ibis
@@ -103,9 +104,9 @@ def cast(source: Expr, type_: Type, dialect: Dialect) -> Cast:
             value = dialect.instant(source, type_.timezone) if source.type().timezone is None else source
         return Cast(value.cast(type_.ibis), ibis.literal(True))
     if isinstance(type_, Object) and source.type().is_struct():
-        return _fields(source, type_, dialect)
+        return _nested(source, type_, dialect)
     if isinstance(type_, Array) and source.type().is_array():
-        return _items(source, type_, dialect)
+        return _nested(source, type_, dialect)
     if isinstance(type_, Object | Array):
         return Cast(ibis.null(type_.ibis), ibis.literal(True))
     text = dialect.to_json(source) if source.type().is_nested() else source.cast("string")
@@ -225,38 +226,72 @@ def _trim(text: Expr) -> Expr:
     return text.strip()
 
 
-def _json(text: Expr, type_: Type, dialect: Dialect) -> Cast:
+def _json(text: Expr, type_: Object | Array, dialect: Dialect) -> Cast:
     """Nested values arrive as JSON text: one level of it is read as texts, and each is cast in its turn."""
-    parsed = dialect.from_json(text, text_shape(type_))
-    nested = _fields(parsed, type_, dialect) if isinstance(type_, Object) else _items(parsed, type_, dialect)
+    shape = text_shape(type_)
     opening = "{" if isinstance(type_, Object) else "["
     fits = _trim(text).startswith(opening)
-    return Cast(fits.ifelse(nested.value, ibis.null(type_.ibis)), nested.canonical)
+    return _nested(fits.ifelse(dialect.from_json(text, shape), ibis.null(shape)), type_, dialect)
 
 
-def _fields(source: Expr, type_: Object, dialect: Dialect) -> Cast:
-    """A struct, field by field: NULL as a whole when one field fails; absent fields are NULL."""
-    present = {f.name: cast(source[f.name], f.type, dialect) for f in type_.fields if f.name in source.names}
-    values = {
-        f.name: present[f.name].value if f.name in present else ibis.null(f.type.ibis) for f in type_.fields
-    }
-    fine = canonical = ibis.literal(True)
-    for name, made in present.items():
-        fine &= source[name].isnull() | made.value.notnull()
-        if not always(made.canonical):
-            canonical &= source[name].isnull() | made.canonical
-    whole = ibis.struct(values).cast(type_.ibis)
-    value = (source.notnull() & fine).ifelse(whole, ibis.null(type_.ibis))
-    return Cast(value, canonical)
+def _nested(source: Expr, type_: Object | Array, dialect: Dialect) -> Cast:
+    """A struct, field by field, or an array, item by item: NULL as a whole when one of them fails."""
+    made = (
+        _bound(source, lambda struct: _fields(struct, type_, dialect))
+        if isinstance(type_, Object)
+        else _bound(source, lambda array: _items(array, type_, dialect))
+    )
+    return Cast(made["value"], made["canonical"])
 
 
-def _items(source: Expr, type_: Array, dialect: Dialect) -> Cast:
-    """An array, item by item: NULL as a whole when one item fails."""
-    values = source.map(lambda item: cast(item, type_.item, dialect).value)
-    lost = source.filter(lambda item: item.notnull() & cast(item, type_.item, dialect).value.isnull())
-    odd = source.filter(lambda item: item.notnull() & ~cast(item, type_.item, dialect).canonical)
-    value = (lost.length() == 0).ifelse(values.cast(type_.ibis), ibis.null(type_.ibis))
-    return Cast(value, source.isnull() | (odd.length() == 0))
+def _bound(value: Expr, use: Callable[[Expr], Expr]) -> Expr:
+    """``use(value)``, with the value's expression written once: else nested ones would grow exponentially."""
+    return ibis.array([value]).map(use)[0]
+
+
+def _fields(source: Expr, type_: Object, dialect: Dialect) -> Expr:
+    present = [f for f in type_.fields if f.name in source.names]
+    members = ibis.struct(
+        {f.name: _member(source[f.name], f.type, dialect) for f in present} or {"none": ibis.literal(True)}
+    )
+
+    def whole(made: Expr) -> Expr:
+        absent = {f.name: ibis.null(f.type.ibis) for f in type_.fields}
+        values = {name: made[name]["value"] if name in made.names else null for name, null in absent.items()}
+        fine = reduce(lambda a, b: a & b, (made[f.name]["fine"] for f in present), ibis.literal(True))
+        canonical = reduce(
+            lambda a, b: a & b, (made[f.name]["canonical"] for f in present), ibis.literal(True)
+        )
+        struct = ibis.struct(values).cast(type_.ibis)
+        value = (source.notnull() & fine).ifelse(struct, ibis.null(type_.ibis))
+        return ibis.struct({"value": value, "canonical": canonical})
+
+    return _bound(members, whole)
+
+
+def _items(source: Expr, type_: Array, dialect: Dialect) -> Expr:
+    members = source.map(lambda item: _member(item, type_.item, dialect))
+
+    def whole(made: Expr) -> Expr:
+        lost = made.filter(lambda member: ~member["fine"]).length()
+        odd = made.filter(lambda member: ~member["canonical"]).length()
+        values = made.map(lambda member: member["value"]).cast(type_.ibis)
+        value = (lost == 0).ifelse(values, ibis.null(type_.ibis))
+        return ibis.struct({"value": value, "canonical": odd.fill_null(0) == 0})
+
+    return _bound(members, whole)
+
+
+def _member(cell: Expr, type_: Type, dialect: Dialect) -> Expr:
+    """A field or an item: its value, whether it is fine (NULL, or not lost), whether it is canonical."""
+
+    def judged(made: Expr) -> Expr:
+        fine = cell.isnull() | made["value"].notnull()
+        return ibis.struct({"value": made["value"], "fine": fine, "canonical": made["canonical"]})
+
+    made = cast(cell, type_, dialect)
+    pair = ibis.struct({"value": made.value, "canonical": cell.isnull() | made.canonical})
+    return _bound(pair, judged)
 
 
 def always(condition: Expr) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 import json
 import os
+import re
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -27,17 +28,24 @@ from lake_pipeline.datasets.config import Csv
 from lake_pipeline.engines.casts import Expr
 from lake_pipeline.engines.parts import OutputFile, Part, PartResult
 from lake_pipeline.engines.rows import LINEAGE, REJECTED, RESCUED, RowRules, explained, validated
-from lake_pipeline.errors import Transient, UsageError
+from lake_pipeline.errors import Terminal, Transient, UsageError
 
 MEMORY = "1000MB"
 COPY_OPTIONS = "FORMAT parquet, COMPRESSION zstd"
 LINE_LIMIT = 2_000_000
 EXPLAIN_ROWS = 20_000
+WHITE = "' ' || chr(9) || chr(13)"
+LONG_NUMBER = "[0-9.]{17}"  # what a double may not hold
+EXACT = "lake_exact_numbers"
 NO_NULL = "\x02\x03"  # a text that no file has: DuckDB must be given one that means NULL
 
 
 class EngineOutOfMemory(Transient):
     """DuckDB reached its memory limit even with spilling."""
+
+
+class QueryFailed(Terminal):
+    """DuckDB cannot compute what it was asked for, with the data it met."""
 
 
 class DuckDBDialect:
@@ -61,11 +69,25 @@ class DuckDBDialect:
         """``from_json``, only where the text is JSON."""
         parse = builtin("from_json", (dt.string, dt.string), shape)
         valid = builtin("json_valid", (dt.string,), dt.boolean)(text)
+        exact = builtin(EXACT, (dt.string,), dt.string)(text)
+        text = text.re_search(LONG_NUMBER).ifelse(exact, text)
         return valid.ifelse(parse(text, json.dumps(structure(shape))), ibis.null(shape))
 
     def to_json(self, value: Expr) -> Expr:
         """``to_json`` as text."""
         return builtin("to_json", (value.type(),), dt.JSON())(value).cast("string")
+
+
+JSON_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|-?[0-9][0-9.eE+-]*')
+
+
+def exact_numbers(texts: pa.Array) -> pa.Array:
+    """JSON texts with their long numbers in quotes."""
+    return pa.array([t and JSON_TOKEN.sub(_in_quotes, t) for t in texts.to_pylist()], pa.string())
+
+
+def _in_quotes(token: re.Match[str]) -> str:
+    return token[0] if token[0].startswith('"') or len(token[0]) < 17 else f'"{token[0]}"'
 
 
 def structure(shape: dt.DataType) -> Any:
@@ -127,6 +149,7 @@ class DuckDB:
             "autoload_known_extensions": False,
         }
         self.connection = duckdb.connect(config=self._config)
+        self.connection.create_function(EXACT, exact_numbers, ["VARCHAR"], "VARCHAR", type="arrow")  # type: ignore[call-overload]
         self._numbers = itertools.count()
         self._lock = threading.Lock()
         self._statements: dict[Any, str] = {}
@@ -151,6 +174,16 @@ class DuckDB:
         finally:
             cursor.close()
 
+    @contextmanager
+    def translated(self) -> Iterator[None]:
+        """Turn DuckDB's exceptions into ours, where a user's own expressions are run."""
+        try:
+            yield
+        except duckdb.OutOfMemoryException as e:
+            raise EngineOutOfMemory(f"DuckDB needs more memory than its limit: {e}") from e
+        except duckdb.Error as e:
+            raise QueryFailed(str(e)) from e
+
     def number(self) -> int:
         """A number that no other statement of this instance has."""
         with self._lock:
@@ -163,7 +196,9 @@ class DuckDB:
             try:
                 cursor.execute(f"CREATE TEMP VIEW raw AS {raw_sql(cursor, part, n)}")
                 written = copy_by(cursor, self._validate_sql(part, rules), out / str(n), [REJECTED, "_p"])
-            except (duckdb.InvalidInputException, duckdb.ConversionException, duckdb.IOException) as e:
+            except duckdb.Error as e:
+                if not _is_of_the_file(e):
+                    raise
                 return PartResult(broken=frozenset(f.source for f in part.files), error=str(e).split("\n")[0])
             broken = broken_sources(cursor, part, n)
             if broken:
@@ -239,10 +274,15 @@ class DuckDB:
         backend.con.execute(f"CREATE TEMP TABLE {name} AS {backend.compile(table)}")
         return backend.table(name)
 
-    def copy(self, backend: Any, table: Expr, folder: Path) -> list[OutputFile]:
-        """Write a table to Parquet below `folder`, a file (or a few) per value of ``_partition``."""
+    def copy(self, backend: Any, table: Expr, folder: Path, partitions: Sequence[str]) -> list[OutputFile]:
+        """Write a table to Parquet below `folder`, a file per value of ``_partition`` (one of `partitions`)."""
+        target = folder / str(self.number())
+        if len(partitions) == 1:  # a plain copy streams on all threads
+            path = target / "0.parquet"
+            rows = self.copy_one(backend, table, path)
+            return [OutputFile(path, partitions[0], rows)] if rows else []
         sql = backend.compile(table.mutate(_p=table["_partition"]))
-        written = copy_by(backend.con, sql, folder / str(self.number()), ["_p"])
+        written = copy_by(backend.con, sql, target, ["_p"])
         return [OutputFile(path, keys[0], rows) for path, rows, keys in written]
 
     def copy_one(self, backend: Any, table: Expr, path: Path) -> int:
@@ -316,8 +356,8 @@ class DuckDB:
         """The keys and value types that the JSON lines of each file have, e.g. ``{"a": "UBIGINT"}``."""
         with self.cursor() as cursor:
             rows = cursor.execute(
-                f"SELECT filename, json_group_structure(line::JSON) FROM {lines_sql(files)} "
-                "WHERE json_valid(line) AND json_type(line) = 'OBJECT' GROUP BY filename"
+                f"SELECT _file, json_group_structure(line::JSON) FROM {lines_sql(files)} WHERE "
+                "CASE WHEN json_valid(line) THEN json_type(line) = 'OBJECT' ELSE false END GROUP BY _file"
             ).fetchall()
         found = {path: json.loads(text) for path, text in rows}
         return [found.get(str(f), {}) for f in files]
@@ -328,13 +368,19 @@ class DuckDB:
             size = max(source.stat().st_size + 1, 16 * 1024 * 1024)
             try:
                 row = cursor.execute(
-                    f"COPY (SELECT json(json)::VARCHAR FROM read_json_objects({quoted(str(source))}, "
+                    f"COPY (SELECT translate(json::VARCHAR, chr(10) || chr(13), '  ') FROM read_json_objects({quoted(str(source))}, "
                     f"format = 'array', maximum_object_size = {size})) TO {quoted(str(target))} "
                     "(FORMAT csv, HEADER false, QUOTE '', ESCAPE '', DELIMITER '\x01')"
                 ).fetchone()
             except (duckdb.InvalidInputException, duckdb.IOException) as e:
                 raise ValueError(str(e).split("\n")[0]) from e
         return int(row[0]) if row else 0
+
+
+def _is_of_the_file(error: duckdb.Error) -> bool:
+    """Whether a reader's error is about what it read: a plain Error is a Parquet footer's."""
+    about_values = (duckdb.InvalidInputException, duckdb.ConversionException, duckdb.IOException)
+    return isinstance(error, about_values) or type(error) is duckdb.Error
 
 
 def raw_schema(columns: ibis.Schema) -> ibis.Schema:
@@ -349,18 +395,25 @@ def raw_sql(cursor: duckdb.DuckDBPyConnection, part: Part, n: int) -> str:
     if len(part.files) == 1:
         file = part.files[0]
         lineage = f"{quoted(file.partition)} AS _partition, {quoted(file.source)} AS _source, _rn + {file.before} AS _record"
-        return f"SELECT * EXCLUDE (_rn, filename), {lineage} FROM ({scan})"
+        return f"SELECT * EXCLUDE (_rn, _file), {lineage} FROM ({scan})"
     rows = {
         "path": [str(f.path) for f in part.files],
         "_source": [f.source for f in part.files],
         "_partition": [f.partition for f in part.files],
     }
     cursor.register("part_files", pa.table(rows))
-    record = "_rn - min(_rn) OVER (PARTITION BY filename) + 1"
     return (
-        f"SELECT s.* EXCLUDE (_rn, filename), o._partition, o._source, s._record FROM "
-        f"(SELECT *, {record} AS _record FROM ({scan})) s JOIN part_files o ON s.filename = o.path"
+        f"SELECT s.* EXCLUDE (_rn, _file), o._partition, o._source, s._rn AS _record FROM ({scan}) s "
+        "JOIN part_files o ON s._file = o.path"
     )
+
+
+def numbered(rows: str, part: Part) -> str:
+    """Rows with ``_rn``, their number in their file, from 1."""
+    scan = f"SELECT *, row_number() OVER () AS _rn FROM {rows}"
+    if len(part.files) == 1:
+        return scan
+    return f"SELECT * REPLACE (_rn - min(_rn) OVER (PARTITION BY _file) + 1 AS _rn) FROM ({scan})"
 
 
 def csv_scan(part: Part, n: int) -> str:
@@ -373,22 +426,22 @@ def csv_scan(part: Part, n: int) -> str:
     selected = ", ".join(f"{without_nulls(f'c{i}', part)} AS {named(name)}" for i, name in enumerate(names))
     quote = quoted(form.quote)
     breaks = "new_line = '\\n', " if part.longest else ""  # a repaired file's; else as the first line tells
-    return (
-        f"SELECT {selected}, filename, true AS _sound, row_number() OVER () AS _rn FROM read_csv("
-        f"{path_list([f.path for f in part.files])}, columns = {{{columns}}}, auto_detect = false, "
+    rows = (
+        f"read_csv({path_list([f.path for f in part.files])}, columns = {{{columns}}}, auto_detect = false, "
         f"header = {str(part.files[0].skip_header).lower()}, delim = {quoted(form.separator)}, quote = {quote}, "
-        f"escape = {quote}, nullstr = {quoted(NO_NULL)}, {breaks}filename = true, store_rejects = true, "
+        f"escape = {quote}, nullstr = {quoted(NO_NULL)}, {breaks}filename = '_file', store_rejects = true, "
         f"rejects_table = 'reject_errors_{n}', rejects_scan = 'reject_scans_{n}', "
         f"max_line_size = {max(LINE_LIMIT, part.longest + 1)})"
     )
+    return f"SELECT {selected}, _file, true AS _sound, _rn FROM ({numbered(rows, part)})"
 
 
 def lines_sql(files: Sequence[Path]) -> str:
-    """Text lines: ``line`` (NULL for an empty one) and ``filename``."""
+    """Text lines: ``line`` (NULL for an empty one) and ``_file``."""
     longest = max([LINE_LIMIT, *(min(f.stat().st_size, 512 * 1024 * 1024) for f in files)])
     return (
         f"read_csv({path_list(files)}, columns = {{'line': 'VARCHAR'}}, auto_detect = false, header = false, "
-        f"delim = '', quote = '', escape = '', filename = true, max_line_size = {longest + 1})"
+        f"delim = '', quote = '', escape = '', filename = '_file', max_line_size = {longest + 1})"
     )
 
 
@@ -399,12 +452,18 @@ def json_scan(part: Part, _: int) -> str:
     selected = ", ".join(
         f"{without_nulls(f'_json[{quoted(name)}]', part)} AS {named(name)}" for name in names
     )
+    lines = numbered(lines_sql([f.path for f in part.files]), part)
+    sound = "CASE WHEN json_valid(line) THEN json_type(line) = 'OBJECT' ELSE false END"
     return (
-        f"SELECT {selected}, filename, _sound, _rn FROM (SELECT *, CASE WHEN _sound THEN from_json(line, {shape}) "
-        f"END AS _json FROM (SELECT line, filename, _rn, json_valid(line) AND json_type(line) = 'OBJECT' AS _sound "
-        f"FROM (SELECT *, row_number() OVER () AS _rn FROM {lines_sql([f.path for f in part.files])}) "
-        f"WHERE trim(line) <> ''))"
+        f"SELECT {selected}, _file, _sound, _rn FROM (SELECT *, CASE WHEN _sound THEN "
+        f"from_json({exactly('line')}, {shape}) END AS _json FROM "
+        f"(SELECT *, {sound} AS _sound FROM ({lines}) WHERE trim(line, {WHITE}) <> ''))"
     )
+
+
+def exactly(text: str) -> str:
+    """JSON text with its long numbers as strings, so that DuckDB does not read them as doubles."""
+    return f"CASE WHEN regexp_matches({text}, '{LONG_NUMBER}') THEN {EXACT}({text}) ELSE {text} END"
 
 
 def without_nulls(value: str, part: Part) -> str:
@@ -421,8 +480,8 @@ def parquet_scan(part: Part, _: int) -> str:
         for name, type_ in part.columns.items()
     )
     return (
-        f"SELECT {selected}, filename, true AS _sound, file_row_number + 1 AS _rn FROM "
-        f"read_parquet({path_list([f.path for f in part.files])}, filename = true, file_row_number = true)"
+        f"SELECT {selected}, _file, true AS _sound, file_row_number + 1 AS _rn FROM "
+        f"read_parquet({path_list([f.path for f in part.files])}, filename = '_file', file_row_number = true)"
     )
 
 

@@ -13,6 +13,7 @@ Texts that the format declares to mean NULL are NULL already.
 from __future__ import annotations
 
 import decimal
+import operator
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import reduce
@@ -231,10 +232,10 @@ def _enum(column: Column, value: Expr) -> Iterator[tuple[str, Expr, str]]:
 
 def _range(column: Column, value: Expr) -> Iterator[tuple[str, Expr, str]]:
     bounds = (
-        (column.minimum, lambda v, b: v >= b, "at least"),
-        (column.maximum, lambda v, b: v <= b, "at most"),
-        (column.exclusive_minimum, lambda v, b: v > b, "greater than"),
-        (column.exclusive_maximum, lambda v, b: v < b, "less than"),
+        (column.minimum, operator.ge, "at least"),
+        (column.maximum, operator.le, "at most"),
+        (column.exclusive_minimum, operator.gt, "greater than"),
+        (column.exclusive_maximum, operator.lt, "less than"),
     )
     for bound, holds, words in bounds:
         if bound is not None:

@@ -14,9 +14,9 @@ import pyarrow as pa
 
 from lake_pipeline.datasets import Dataset
 from lake_pipeline.engines.casts import Expr
-from lake_pipeline.engines.duckdb import DuckDB
+from lake_pipeline.engines.duckdb import DuckDB, QueryFailed
 from lake_pipeline.engines.parts import OutputFile
-from lake_pipeline.engines.transform import Transformed, losers, transform
+from lake_pipeline.engines.transform import Transformed, TransformError, losers, transform
 
 
 @dataclass(frozen=True)
@@ -40,11 +40,28 @@ def stage(
     paths: Sequence[Path],
     landing: Mapping[str, int],
     folder: Path,
+    partitions: Sequence[str],
 ) -> Staged:
     """Write the candidate of every partition in the validated files `paths`.
 
-    landing: the position in which each object landed, which breaks ties of deduplication.
+    landing: the position in which each object landed, which breaks ties of deduplication. Raises
+    `TransformError` where the transform cannot be applied to these rows.
     """
+    try:
+        with engine.translated():
+            return _staged(engine, dataset, paths, landing, folder, partitions)
+    except QueryFailed as e:
+        raise TransformError(f"The transform of {dataset.name} failed: {e}") from e
+
+
+def _staged(
+    engine: DuckDB,
+    dataset: Dataset,
+    paths: Sequence[Path],
+    landing: Mapping[str, int],
+    folder: Path,
+    partitions: Sequence[str],
+) -> Staged:
     backend = engine.ibis()
     validated = engine.table(backend, paths)
     made = transform(validated, dataset, backend)
@@ -56,7 +73,7 @@ def stage(
         lost = losers(made.table, rule, order, backend)
         lost = engine.keep(backend, lost) if lost is not None else None
     table = made.table if lost is None else made.table.anti_join(lost, ["_source", "_record"])
-    files = engine.copy(backend, table, folder)
+    files = engine.copy(backend, table, folder, partitions)
     return Staged(
         files=tuple(files),
         filtered=_dropped(made),

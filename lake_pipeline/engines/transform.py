@@ -35,7 +35,7 @@ from lake_pipeline.dqdl.keys import hash_of
 from lake_pipeline.dqdl.subject import RuleError
 from lake_pipeline.engines.casts import Expr
 from lake_pipeline.engines.rows import LINEAGE
-from lake_pipeline.errors import Terminal, did_you_mean
+from lake_pipeline.errors import LakeError, Terminal, did_you_mean
 
 KEEP = "__keep"
 VALUE = "__value"
@@ -77,14 +77,16 @@ def _by_function(validated: Expr, dataset: Dataset) -> Transformed:
             raise TransformError(
                 f"The transform of {dataset.name} must keep the lineage columns; it dropped {missing}."
             )
-        made = table.anti_join(validated, ["_source", "_record"]).count()
-        twice = table.count() - table.select("_source", "_record").distinct().count()
-        if (broken := int((made + twice).execute())) > 0:
+        made = int(table.anti_join(validated, ["_source", "_record"]).count().execute())
+        places = int(table.select("_source", "_record").distinct().count().execute())
+        if (broken := made + int(table.count().execute()) - places) > 0:
             raise TransformError(
                 f"The transform of {dataset.name} made {broken} rows that did not land. A transform may drop "
                 "rows and add columns; explode or aggregate in a dataset of your own downstream."
             )
-    except (IbisError, AttributeError, TypeError, ValueError, KeyError) as e:
+    except LakeError:
+        raise
+    except Exception as e:  # a user's function may raise anything
         raise TransformError(f"The transform of {dataset.name} failed: {type(e).__name__}: {e}") from e
     lost = validated.anti_join(table, ["_source", "_record"])
     return Transformed(

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from functools import partial
+from functools import partial, reduce
 from typing import Any
 
 import ibis
@@ -103,10 +103,10 @@ def implied_rules(contract: Contract) -> list[Any]:
 
 def schema_faults(contract: Contract, staged: Expr, partitions: Iterable[str]) -> dict[str, list[str]]:
     """What pandera finds wrong with each partition's types, required values and constraints."""
-    schema = pandera_schema(contract)
     names = list(partitions)
-    if not pandera_faults(schema, staged):
+    if not pandera_faults(whole_schema(contract), staged):
         return {name: [] for name in names}
+    schema = pandera_schema(contract)
     return {name: pandera_faults(schema, staged.filter(staged["_partition"] == name)) for name in names}
 
 
@@ -126,22 +126,44 @@ def _sentence(error: Any) -> str:
 
 
 def pandera_schema(contract: Contract) -> pandera.DataFrameSchema:
-    """The contract as a pandera schema (Ibis backend)."""
-    columns = {}
-    for column in contract.columns:
-        nested = isinstance(column.type, Object | Array)
-        columns[column.name] = pandera.Column(
-            None if nested else column.type.ibis,
-            checks=[pandera.Check(check, error=text) for check, text in column_checks(column)],
+    """The contract as a pandera schema (Ibis backend), with a check per constraint, each a scan."""
+    return _schema(contract, {c.name: column_checks(c) for c in contract.columns}, [])
+
+
+def whole_schema(contract: Contract) -> pandera.DataFrameSchema:
+    """The same, with all constraints in one check, one scan: what passes needs no second look."""
+    checks = [check for column in contract.columns for check, _ in column_checks(column)]
+
+    def all_hold(data: Any) -> Expr:
+        return reduce(lambda a, b: a & b, [check(data) for check in checks])
+
+    return _schema(
+        contract, {}, [pandera.Check(all_hold, error="a constraint does not hold")] if checks else []
+    )
+
+
+def _schema(
+    contract: Contract, by_column: Mapping[str, list[Constraint]], of_table: list[pandera.Check]
+) -> pandera.DataFrameSchema:
+    columns = {
+        column.name: pandera.Column(
+            None if isinstance(column.type, Object | Array) else column.type.ibis,
+            checks=[pandera.Check(check, error=text) for check, text in by_column.get(column.name, ())],
             nullable=True,
             required=True,
         )
-    return pandera.DataFrameSchema(columns, name=contract.name, strict=False)
+        for column in contract.columns
+    }
+    return pandera.DataFrameSchema(columns, checks=of_table, name=contract.name, strict=False)
 
 
-def column_checks(column: Column) -> list[tuple[Callable[[Any], Expr], str]]:
+# A check of a whole table, as one boolean, and what failing means.
+Constraint = tuple[Callable[[Any], Expr], str]
+
+
+def column_checks(column: Column) -> list[Constraint]:
     """The column's constraints, each as one boolean over the whole table."""
-    checks: list[tuple[Callable[[Any], Expr], str]] = []
+    checks: list[Constraint] = []
     if column.required:
         checks.append((partial(_complete, column.name), "a value is required"))
     for make in CONSTRAINTS:

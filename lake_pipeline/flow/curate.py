@@ -153,7 +153,8 @@ def stage_all(work: Work, todo: list[Candidate]) -> Staged:
     if not paths:
         return Staged((), {}, {})
     landing = {id_: position for c in todo for id_, position in c.landing.items()}
-    return stage(work.engine, work.dataset, paths, landing, work.folder / "staged")
+    partitions = [c.partition for c in todo]
+    return stage(work.engine, work.dataset, paths, landing, work.folder / "staged", partitions)
 
 
 def staged_rows(work: Work, backend: Any, staged: Staged) -> Expr:

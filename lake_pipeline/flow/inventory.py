@@ -85,8 +85,8 @@ def merge(
     promised = producer_manifest(lake, dataset, partition, objects)
     entries = dict(old)
     for id_, item in present.items():
-        if id_ in old and old[id_].status != "gone":
-            continue
+        if id_ in old and old[id_].status in ("live", "refused"):
+            continue  # one that is gone or superseded is there again: its key went back to what it was
         entry = judged(Entry(id_, **described(item.meta)), item, promised)
         entries[id_] = entry
         replaced = current.get(item.meta.key)

@@ -24,9 +24,10 @@ from lake_pipeline.flow import quarantine
 from lake_pipeline.flow.audit import Verdict
 from lake_pipeline.flow.context import Work
 from lake_pipeline.flow.state import Balance, Manifest, Memory, Outcome, Receipt, State
-from lake_pipeline.flow.validate import Validated, upload
+from lake_pipeline.flow.validate import Validated, only, upload
 from lake_pipeline.reasons import TRANSFORM, Reason, Stage
 from lake_pipeline.storage.lake import dump, partition_folder
+from lake_pipeline.storage.objects import ObjectMissing
 
 
 class GateClosed(Terminal):
@@ -103,13 +104,16 @@ def store_report(work: Work, candidate: Candidate, inputs: str, verdicts: Iterab
 
 def gate(work: Work, candidate: Candidate, inputs: str) -> None:
     """Raise `GateClosed` unless the stored report says that this very candidate passed."""
-    store = work.lake.zone("dq-results")
-    report = json.loads(store.read(candidate.report_key(work.dataset.name)))
-    wanted = (candidate.fingerprint, inputs, True)
-    if (report["fingerprint"], report["inputs"], report["passed"]) != wanted:
-        raise GateClosed(
-            f"{work.dataset.name} {candidate.partition}: the stored verdict does not let it pass."
-        )
+    what = f"{work.dataset.name} {candidate.partition}"
+    try:
+        report = json.loads(work.lake.zone("dq-results").read(candidate.report_key(work.dataset.name)))
+        found = report["fingerprint"], report["inputs"], report["passed"]
+    except ObjectMissing as e:
+        raise GateClosed(f"{what}: there is no stored verdict; run it, so that it is audited.") from e
+    except (ValueError, LookupError, TypeError) as e:
+        raise GateClosed(f"{what}: the stored verdict cannot be read ({e}); run it with --force.") from e
+    if found != (candidate.fingerprint, inputs, True):
+        raise GateClosed(f"{what}: the stored verdict does not let it pass.")
 
 
 def publish(
@@ -131,8 +135,8 @@ def publish(
     add = {f for uris in files.values() for f in uris}
     drop = {f.uri for f in work.lake.tables.files(name, partitions)} - add
     snapshot = work.commit("curated", curated_schema(work, staged), drop, add)
-    losers = {c.partition: quarantine_losers(work, c, staged) for c in candidates}
-    set_quarantine(work, {c.partition: {*c.rejects, *losers[c.partition]} for c in candidates})
+    rejected = {c.partition: {*c.rejects, *quarantine_losers(work, c, staged)} for c in candidates}
+    set_quarantine(work, rejected)
     done = {}
     for candidate in candidates:
         p = candidate.partition
@@ -144,6 +148,7 @@ def publish(
                 inputs,
                 balances[p],
                 files=tuple(sorted(files[p])),
+                quarantine_files=tuple(sorted(rejected[p])),
                 snapshot=snapshot,
             )
         )
@@ -161,10 +166,13 @@ def refuse(
 ) -> Outcome:
     """Move the batch to quarantine, with the reasons; what was published before stays as it is.
 
-    The batch is the rows of the objects that are not visible in curated already.
+    The batch is the rows of the objects that are not visible in curated already, and their rejects; the
+    rejects of those that are visible stay as they were published, too.
     """
     receipts = [r for r in candidate.validated.receipts if r.id not in candidate.known]
     held, files = quarantine_batch(work, candidate, reasons, stage)
+    mark = f"rejects-{candidate.fingerprint}"
+    rejects = only(work, "quarantine", candidate.rejects, [r.id for r in receipts], mark)
     before = candidate.published.balance if candidate.published else Balance()
     balance = Balance(
         landed=before.landed + sum(r.rows for r in receipts),
@@ -174,13 +182,8 @@ def refuse(
         filtered=before.filtered,
     )
     visible = candidate.published.quarantine_files if candidate.published else ()
-    mine = [
-        f
-        for r in candidate.receipts
-        if candidate.known.isdisjoint(o.id for o in r.objects)
-        for f in r.quarantine_files
-    ]
-    set_quarantine(work, {candidate.partition: {*visible, *mine, *files}})
+    wanted = {*visible, *rejects, *files}
+    set_quarantine(work, {candidate.partition: wanted})
     return memory.write_outcome(
         outcome(
             work,
@@ -189,6 +192,7 @@ def refuse(
             inputs,
             balance,
             files=candidate.published.files if candidate.published else (),
+            quarantine_files=tuple(sorted(wanted)),
             reasons=tuple(r.message for r in reasons),
         )
     )

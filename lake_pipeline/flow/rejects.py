@@ -107,26 +107,19 @@ def locate(candidate: Candidate, records: list[int]) -> dict[int, tuple[int | No
     assert spooled is not None
     form = spooled.format
     if isinstance(form, Jsonl):
-        return {n: (n, text) for n, text in delimited.raw_lines(spooled.parts, records).items()}
+        return {
+            n: (n, text) for n, text in delimited.raw_lines(spooled.parts, records, spooled.starts).items()
+        }
     if isinstance(form, Json):
         return {n: (None, text) for n, text in delimited.raw_lines(spooled.parts, records).items()}
     if not isinstance(form, Csv):
         return {}
     if repaired is not None:
         lines = {repaired.lines[n - 1]: n for n in records}
-        texts = delimited.raw_lines(spooled.parts, sorted(lines))
+        texts = delimited.raw_lines(spooled.parts, sorted(lines), spooled.starts)
         return {lines[line]: (line, text) for line, text in texts.items()}
-    if spooled.quotes or spooled.blank_lines:
-        spanning = spooled.blank_lines or not _one_line_each(candidate)
-        if spanning:
-            return dict(delimited.raw_records(spooled.parts, form, records))
+    if candidate.records != spooled.lines - int(form.header):
+        return dict(delimited.raw_records(spooled.parts, form, records))
     offset = int(form.header)
-    texts = delimited.raw_lines(spooled.parts, [n + offset for n in records])
+    texts = delimited.raw_lines(spooled.parts, [n + offset for n in records], spooled.starts)
     return {line - offset: (line, text) for line, text in texts.items()}
-
-
-def _one_line_each(candidate: Candidate) -> bool:
-    """Whether a sound file has as many records as lines, so that none spans two."""
-    spooled = candidate.spooled
-    assert spooled is not None and isinstance(spooled.format, Csv)
-    return candidate.records == spooled.lines - int(spooled.format.header)

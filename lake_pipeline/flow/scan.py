@@ -52,6 +52,8 @@ def scan(work: Work, candidates: Iterable[Candidate]) -> Scanned:
     settled = Scanned()
     waiting: dict[str, Candidate] = {}
     for candidate in candidates:
+        if not candidate.refused and candidate.spooled and candidate.spooled.careful:
+            candidate = mend(candidate, "")
         (settled.candidates if candidate.refused else waiting)[candidate.entry.id] = candidate
     while waiting:
         scans = run(work, parts_of(list(waiting.values())), waiting)
@@ -125,6 +127,8 @@ def mend(candidate: Candidate, error: str) -> Candidate:
     form = spooled.format
     if isinstance(form, Parquet):
         return candidate.refuse(Reason("BAD_PARQUET", f"The file cannot be read as Parquet: {error}"))
+    if isinstance(form, Jsonl | Json) and not error:
+        return candidate
     if isinstance(form, Jsonl | Json):
         reason = Reason("MALFORMED_JSON", f"The file cannot be read as JSON: {error}")
         return candidate.refuse(reason, spooled.lines)
@@ -202,14 +206,13 @@ def check_lines(candidate: Candidate, records: int) -> None:
     """
     spooled, repaired = candidate.spooled, candidate.repaired
     assert spooled is not None
-    if isinstance(spooled.format, Parquet) or (not isinstance(spooled.format, Csv) and spooled.blank_lines):
+    if isinstance(spooled.format, Parquet):
         return
-    if repaired is not None:
-        expected, exact = len(repaired.lines), True
-    else:
-        header = isinstance(spooled.format, Csv) and spooled.format.header
-        expected, exact = spooled.lines - header, not (spooled.quotes or spooled.blank_lines)
-    if records > expected or (exact and records != expected):
+    header = isinstance(spooled.format, Csv) and spooled.format.header
+    expected = len(repaired.lines) if repaired else spooled.lines - header
+    if records == expected or (spooled.quotes and records < expected):
+        return
+    if repaired or records != expected - spooled.blank_lines():
         raise LawBroken(
             f'"{candidate.entry.key}" has {expected} lines, but {records} records were read. '
             "This is a defect of lake_pipeline: please report it with the file."

@@ -210,7 +210,7 @@ class Memory:
         """The receipts by partition, oldest first, without those that a later one replaces."""
         wanted = None if partitions is None else {partition_folder(p) for p in partitions}
         base = self.folder("receipts")
-        prefix = base if wanted is None or len(wanted) > 1 else f"{base}/{next(iter(wanted))}"
+        prefix = f"{base}/{next(iter(wanted))}" if wanted and len(wanted) == 1 else base
         keys = [
             entry.key
             for entry in self.ops.list(prefix)

@@ -252,13 +252,19 @@ def _fault(text: str, form: Csv, width: int) -> str:
     return ""
 
 
-def raw_lines(parts: tuple[Path, ...], numbers: list[int]) -> dict[int, str]:
-    """The text of some lines (sorted, 1-based) of a file in parts: one fast pass."""
+def raw_lines(parts: tuple[Path, ...], numbers: list[int], starts: tuple[int, ...] = (0,)) -> dict[int, str]:
+    """The text of some lines (sorted, 1-based) of a file in parts: one fast pass.
+
+    starts: how many lines precede each part; parts without a wanted line are not read.
+    """
     found: dict[int, str] = {}
     wanted = iter(numbers)
     target = next(wanted, None)
     seen = 0
-    for part in parts:
+    for index, part in enumerate(parts):
+        if index + 1 < len(starts) and target is not None and target > starts[index + 1]:
+            seen = starts[index + 1]
+            continue
         with part.open("rb") as f:
             while target is not None and (block := f.read(1 << 20) + f.readline()):
                 breaks = block.count(b"\n") + (not block.endswith(b"\n"))

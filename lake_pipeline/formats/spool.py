@@ -17,6 +17,7 @@ from dataclasses import dataclass, field, replace
 from itertools import chain
 from pathlib import Path
 
+import numpy as np
 import zstandard
 
 from lake_pipeline.datasets.config import Csv, Format, Parquet
@@ -25,6 +26,7 @@ from lake_pipeline.storage import ObjectMeta
 
 PART_BYTES = 64 * 1024 * 1024
 BOM = b"\xef\xbb\xbf"
+SPACE = ord(" ")
 KEPT = 16  # bytes remembered of the text before, for what stands across two chunks
 
 
@@ -42,8 +44,8 @@ class Spooled:
 
     sha256: of the object's bytes as landed. starts: how many lines precede each part. lines: line breaks
     in the text, one more where the last line has none. quotes: whether the format's quote character
-    occurs; blank_lines: whether an empty line may; nul: whether a NUL byte does; odd_quotes: whether a
-    quote may stand beside a space outside its field.
+    occurs; nul: whether a NUL byte does; odd_quotes: whether a quote may stand beside a space outside its
+    field.
     """
 
     format: Format
@@ -52,7 +54,6 @@ class Spooled:
     starts: tuple[int, ...] = (0,)
     lines: int = 0
     quotes: bool = False
-    blank_lines: bool = False
     nul: bool = False
     odd_quotes: bool = False
     header: str = field(default="", compare=False)
@@ -61,6 +62,14 @@ class Spooled:
     def careful(self) -> bool:
         """Whether an engine's own reader may take the text for something else without telling."""
         return self.nul or self.odd_quotes
+
+    def blank_lines(self) -> int:
+        """How many lines have nothing in them: counted only when somebody asks."""
+        count = 0
+        for part in self.parts:
+            with part.open("rb") as text:
+                count += sum(not line.strip(b"\r\n") for line in text)
+        return count
 
 
 def format_of(name: str, formats: Iterable[Format]) -> Format:
@@ -216,8 +225,12 @@ def odd_quotes(quote: bytes, delimiter: bytes) -> re.Pattern[bytes]:
 
 
 def _has_odd(odd: re.Pattern[bytes], quote: bytes, text: bytes) -> bool:
-    beside = b" " + quote in text or quote + b" " in text
-    return beside and odd.search(text) is not None
+    """The pattern is slow: it is asked only where a quote stands beside a space at all."""
+    codes = np.frombuffer(text, np.uint8)
+    quotes = np.flatnonzero(codes == quote[0])
+    after = codes[np.minimum(quotes + 1, codes.size - 1)] == SPACE
+    before = codes[np.maximum(quotes - 1, 0)] == SPACE
+    return bool((before | after).any()) and odd.search(text) is not None
 
 
 class PartWriter:
@@ -232,7 +245,6 @@ class PartWriter:
         self._size = self._breaks = self._quoted = 0
         self._full = False
         self._nul, self.blank, self._last, self._head = False, True, b"", b""
-        self._blank_lines = False
 
     def write(self, text: bytes) -> None:
         """Append text; where a part is full, go on in the next from the first record that starts after it.
@@ -270,15 +282,11 @@ class PartWriter:
         self._breaks += text.count(b"\n")
         self._quoted += text.count(self._quote) if self._quote else 0
         self._nul = self._nul or b"\0" in text
-        self._blank_lines = self._blank_lines or self._has_blank_line(text)
         self.blank = self.blank and not text.strip()
         if self._odd and not self._odd_seen:
-            self._odd_seen = _has_odd(self._odd, self._quote, self._last + text)
-        self._last = (self._last + text)[-KEPT:]
-
-    def _has_blank_line(self, text: bytes) -> bool:
-        starts = self._last[-1:] in (b"", b"\n") and text[:1] in (b"\n", b"\r")
-        return starts or b"\n\n" in text or b"\n\r" in text or b"\r\r" in text
+            seam = self._last + text[:KEPT]
+            self._odd_seen = any(_has_odd(self._odd, self._quote, piece) for piece in (seam, text))
+        self._last = text[-KEPT:] if len(text) >= KEPT else (self._last + text)[-KEPT:]
 
     def _next(self) -> None:
         self._out.close()
@@ -300,7 +308,6 @@ class PartWriter:
             starts=tuple(self._starts),
             lines=self._breaks + (self._last[-1:] not in (b"", b"\n")),
             quotes=self._quoted > 0,
-            blank_lines=self._blank_lines,
             nul=self._nul,
             odd_quotes=self._odd_seen,
             header=self._head.decode(errors="ignore"),

@@ -11,7 +11,8 @@ from typing import Any, get_args
 
 import pyarrow as pa
 import pytest
-from lexical_forms import TABLE, Forms
+from forms import Forms
+from lexical_forms import TABLE
 
 from lake_pipeline.contracts import Column
 from lake_pipeline.datasets.config import Csv, DatasetConfig, Jsonl, Parquet
@@ -42,6 +43,8 @@ CARRIERS: dict[str, Callable[[list[str]], tuple[Any, Any]]] = {
     "jsonl": as_jsonl,
     "parquet": as_parquet,
 }
+
+
 @pytest.fixture(scope="session", params=CARRIERS)
 def carrier(request: pytest.FixtureRequest) -> str:
     """Every file format that holds texts."""
@@ -101,7 +104,9 @@ def wrong_values(seen: dict[str, Any], expected: Mapping[str, Any]) -> dict[str,
 
 
 @pytest.mark.parametrize("forms", TABLE, ids=lambda f: f.name)
-def test_strict_refuses_what_would_be_coerced(verdicts: Any, forms: Forms) -> None:
+def test_strict_refuses_what_would_be_coerced(verdicts: Any, carrier: str, forms: Forms) -> None:
+    if carrier != "csv":
+        return  # whether a text is canonical does not depend on what carried it; see the others
     rows = verdicts(forms, False)
     assert [t for t in forms.canonical if "reasons" in rows[t]] == []
     assert [t for t in (*forms.coercible, *forms.failing) if "reasons" not in rows[t]] == []

@@ -43,7 +43,13 @@ RULES: list[tuple[Column, tuple[str, ...], str, str, str]] = [
         *("NOT_ALLOWED", "allowed are 2026-01-01"),
     ),
     (Column("v", Integer(), minimum=0), ("0", "9"), "-1", "OUT_OF_RANGE", "must be at least 0"),
-    (Column("v", Integer(), maximum=2**62), (str(2**62),), str(2**62 + 1), "OUT_OF_RANGE", f"must be at most {2**62}"),
+    (
+        Column("v", Integer(), maximum=2**62),
+        (str(2**62),),
+        str(2**62 + 1),
+        "OUT_OF_RANGE",
+        f"must be at most {2**62}",
+    ),
     (Column("v", Number(), exclusive_minimum=0), ("1e-300",), "0", "OUT_OF_RANGE", "must be greater than 0"),
     (Column("v", Number(), exclusive_maximum=0.3), ("0.29",), "0.3", "OUT_OF_RANGE", "must be less than 0.3"),
     (
@@ -67,7 +73,13 @@ RULES: list[tuple[Column, tuple[str, ...], str, str, str]] = [
         *(("2026-01-01T00:00:00", "2026-01-01T05:00:00Z"), "2026-01-01T00:00:01"),
         *("OUT_OF_RANGE", "must be at most 2026-01-01 05:00:00+00:00"),
     ),
-    (Column("v", String(), pattern="^N[0-9]{3}$"), ("N123", ""), "N12", "PATTERN_MISMATCH", "must match ^N[0-9]{3}$"),
+    (
+        Column("v", String(), pattern="^N[0-9]{3}$"),
+        ("N123", ""),
+        "N12",
+        "PATTERN_MISMATCH",
+        "must match ^N[0-9]{3}$",
+    ),
     (Column("v", String(), pattern=r"'|\d"), ("x'", "7"), "x", "PATTERN_MISMATCH", r"must match '|\d"),
     (Column("v", String(), pattern="é"), ("café",), "cafe", "PATTERN_MISMATCH", "must match é"),
     (
@@ -138,7 +150,7 @@ def test_optional_columns_may_be_absent(judge: Any) -> None:
 
 def test_counts_of_coerced_values_by_column(judge: Any) -> None:
     columns = (Column("a", Integer()), Column('q"uo.te', Integer()), Column("$x/y~", Boolean()))
-    lines = ["a,\"q\"\"uo.te\",$x/y~", "1,1,true", " 1,1,TRUE", " 1, 1,", "x, 1,yes"]
+    lines = ['a,"q""uo.te",$x/y~', "1,1,true", " 1,1,TRUE", " 1, 1,", "x, 1,yes"]
     seen = judge(Csv(), columns, "\n".join(lines) + "\n")
     assert seen.result.coerced == {"source-1": {"a": 2, 'q"uo.te': 1, "$x/y~": 1}}
     assert [json.loads(seen.good[n]["_rescued"] or "{}") for n in (1, 2, 3)] == [
@@ -191,7 +203,11 @@ NESTED = [
 @pytest.mark.parametrize(("text", "expected"), NESTED)
 def test_rules_of_fields_within_objects(judge: Any, text: str, expected: list[tuple[str, ...]]) -> None:
     seen = judge(JSONL, (ADDRESS,), f'{{"address": {text}}}\n')
-    found = [tuple(r[k] for k in ("code", "column", "value", "message")) for _, row in seen.rejects.items() for r in row["reasons"]]
+    found = [
+        tuple(r[k] for k in ("code", "column", "value", "message"))
+        for _, row in seen.rejects.items()
+        for r in row["reasons"]
+    ]
     assert found == expected
 
 
@@ -247,13 +263,14 @@ def test_partition_of_an_instant(
 
 
 @pytest.mark.parametrize(
-    ("by", "partition", "outside"), [("daily", "2026-02-25", "2026-02-26"), ("monthly", "2026-02-01", "2026-03-25")]
+    ("by", "partition", "outside"),
+    [("daily", "2026-02-25", "2026-02-26"), ("monthly", "2026-02-01", "2026-03-25")],
 )
 def test_partition_of_a_date(judge: Any, by: Any, partition: str, outside: str) -> None:
     """A date is a date of the partitions' own zone: no zone shifts it."""
     cut = Partitions(by=by, start="2020-01-01", column="on", timezone=NEW_YORK)
     columns = (Column("on", Date()),)
-    seen = judge(Csv(), columns, f"on\n2026-02-25\n{outside}\n\"\"\nx\n", partition=partition, partitions=cut)
+    seen = judge(Csv(), columns, f'on\n2026-02-25\n{outside}\n""\nx\n', partition=partition, partitions=cut)
     assert sorted(seen.good) == [1, 3], "NULL is not of another partition"
     assert seen.reasons(2) == [("PARTITION_MISMATCH", "on")]
     assert seen.reasons(4) == [("CAST_FAILED", "on")]

@@ -40,6 +40,7 @@ def test_a_date_has_no_time() -> None:
 
 
 def test_every_field_of_the_table_gives_a_directive_and_a_part() -> None:
-    for field, (directive, part) in formats.FIELDS.items():
+    for field, (directive, part, expression) in formats.FIELDS.items():
+        assert formats.to_regex(field) == f"^{expression}\\z"
         assert formats.to_strptime(field) == directive
         assert formats.parts(field) == {part}

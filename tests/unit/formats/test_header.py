@@ -33,7 +33,12 @@ def test_columns(text: str, form: Csv, names: tuple[str, ...]) -> None:
 @pytest.mark.parametrize(
     ("text", "form", "code", "message"),
     [
-        ("id,note\n", Csv(), "HEADER_MISMATCH", "Required columns are missing: name. The file has: id, note."),
+        (
+            "id,note\n",
+            Csv(),
+            "HEADER_MISMATCH",
+            "Required columns are missing: name. The file has: id, note.",
+        ),
         ("1,2,3\n4,5,6\n", Csv(), "HEADER_MISMATCH", "Required columns are missing: id, name."),
         ("id;name;note\n", Csv(), "WRONG_DELIMITER", "delimited by ';'; the format says ','"),
         ("id\tname\n", Csv(), "WRONG_DELIMITER", r"delimited by '\\t'"),

@@ -7,14 +7,17 @@ import io
 from pathlib import Path
 from typing import Any
 
+import ibis
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from judging import judged_part
 
 from lake_pipeline.contracts import Column, String
 from lake_pipeline.datasets.config import Csv
 from lake_pipeline.engines.duckdb import DuckDB
 from lake_pipeline.engines.parts import Part, PartFile
+from lake_pipeline.engines.rows import RowRules
 from lake_pipeline.formats.delimited import MAX_LINES_PER_RECORD, Repaired, raw_lines, raw_records, repair
 from lake_pipeline.formats.spool import spool
 
@@ -42,9 +45,17 @@ CASES: dict[str, tuple[str, list[int], list[tuple[int, str, str]]]] = {
     "too many fields": ("1,2,3,4\n4,5,6\n", [2], [(1, "1,2,3,4", "it has 4 fields, expected 3")]),
     "blank lines are no records": ("\n1,2,3\n\n\r\n4,5,6\n\n", [2, 5], []),
     "spaces are a record": ("1,2,3\n  \n", [1], [(2, "  ", "it has 1 fields")]),
-    "a quote is opened and not closed": ('1,"2,3\n4,5,6\n7,8,9\n', [2, 3], [(1, '1,"2,3', "a quote is opened")]),
+    "a quote is opened and not closed": (
+        '1,"2,3\n4,5,6\n7,8,9\n',
+        [2, 3],
+        [(1, '1,"2,3', "a quote is opened")],
+    ),
     "not closed on the last line": ('1,2,3\n4,"5,6', [1], [(2, '4,"5,6', "a quote is opened")]),
-    "a quote closes in the wrong place": ('1,"2"x,3\n4,5,6\n', [2], [(1, '1,"2"x,3', "',' expected after '\"'")]),
+    "a quote closes in the wrong place": (
+        '1,"2"x,3\n4,5,6\n',
+        [2],
+        [(1, '1,"2"x,3', "',' expected after '\"'")],
+    ),
     "a stray quote and a later pair": (
         'a,"b,c\n1,2,3\n4,"5",6\n7,8,9\n',
         [2, 3, 4],
@@ -88,7 +99,7 @@ def test_what_is_sound_is_kept_as_it_is(tmp_path: Path) -> None:
     result = repaired(tmp_path, 'bad\n1,"a ""b""\r\nc",3\r\né,🛩️,\u2028\n')
     assert sound_rows(result) == [["1", 'a "b"\r\nc', "3"], ["é", "🛩️", "\u2028"]]
     assert result.path.read_bytes().decode() == '"1","a ""b""\r\nc","3"\né,🛩️,\u2028\n'
-    assert result.longest == len('"1","a ""b""\r\nc","3"\n'.encode())
+    assert result.longest == len(b'"1","a ""b""\r\nc","3"\n')
 
 
 @pytest.mark.parametrize(
@@ -138,12 +149,6 @@ def test_many_faults_are_found_in_linear_time(tmp_path: Path) -> None:
 def read_by_duckdb(engine: DuckDB, paths: tuple[Path, ...], form: Csv, longest: int, out: Path) -> Any:
     """What the strict reader makes of text without a header: text columns, nothing to reject but structure."""
     columns = tuple(Column(name, String()) for name in THREE)
-    from conftest import judged_part  # tests/conftest.py
-
-    from lake_pipeline.engines.rows import RowRules
-
-    import ibis
-
     raw = ibis.schema(dict.fromkeys(THREE, "string"))
     part = Part(tuple(PartFile(p, "s", "all") for p in paths), form, raw, longest)
     return judged_part(engine, part, RowRules(columns), out)

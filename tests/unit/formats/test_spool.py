@@ -50,13 +50,14 @@ def test_the_longest_suffix_decides() -> None:
     assert format_of("a.eu.csv", formats) is formats[1]
     assert format_of("a.jsonl", formats) is JSONL
     for name in ("a.txt", "csv", "a.csv.bak", "a.eu.csv.gz.zip", ""):
-        with pytest.raises(Refused, match=r'ends in none of \.csv, .*\.jsonl') as e:
+        with pytest.raises(Refused, match=r"ends in none of \.csv, .*\.jsonl") as e:
             format_of(name, formats)
         assert e.value.reason.code == "UNSUPPORTED_SUFFIX"
 
 
 @pytest.mark.parametrize(
-    ("size", "code"), [(0, "EMPTY_FILE"), (9, "FILE_TOO_SMALL"), (10, None), (20, None), (21, "FILE_TOO_LARGE")]
+    ("size", "code"),
+    [(0, "EMPTY_FILE"), (9, "FILE_TOO_SMALL"), (10, None), (20, None), (21, "FILE_TOO_LARGE")],
 )
 def test_sizes(size: int, code: str | None) -> None:
     meta = ObjectMeta("k", size, "e", None, datetime.now(UTC))
@@ -78,25 +79,43 @@ def test_what_is_counted(tmp_path: Path) -> None:
     found = spooled(tmp_path, b'a,b\n1,"x"\n2,y')
     assert (found.lines, found.quotes, found.nul, found.header) == (3, True, False, 'a,b\n1,"x"\n2,y')
     assert found.sha256 == hashlib.sha256(b'a,b\n1,"x"\n2,y').hexdigest()
-    assert (found.blank_lines, found.careful) == (False, False)
+    assert (found.blank_lines(), found.careful) == (0, False)
     plain = spooled(tmp_path, b"a,b\n\0,y\n")
     assert (plain.lines, plain.quotes, plain.nul, plain.careful) == (2, False, True, True)
 
 
 @pytest.mark.parametrize("text", [b"\na,b\n", b"a\n\nb\n", b"a\r\n\r\nb\r\n", b"a,b\n1,2\n\n", b"\r\na\n"])
 @pytest.mark.parametrize("size", [1, 2, 3, 100])
-def test_blank_lines_are_seen_across_chunks(tmp_path: Path, text: bytes, size: int) -> None:
-    assert spooled(tmp_path, text, size=size).blank_lines
+def test_blank_lines_are_counted(tmp_path: Path, text: bytes, size: int) -> None:
+    assert spooled(tmp_path, text, size=size).blank_lines() == 1
 
 
 @pytest.mark.parametrize("text", [b"a\nb\n", b"a\r\nb\r\n", b"a,b", b"a\n b\n"])
 def test_no_blank_lines(tmp_path: Path, text: bytes) -> None:
-    assert not any(spooled(tmp_path, text, size=n).blank_lines for n in (1, 2, 100))
+    assert spooled(tmp_path, text).blank_lines() == 0
 
 
-ODD = ['1, "a",3', '1,"a" ,3', '1,"a" "b",3', '"a" "b"', ' "a",2', '1, "",3', '1,"a" ', '"" "",2,3', '1,"a   ""  "  ,3']
+ODD = [
+    '1, "a",3',
+    '1,"a" ,3',
+    '1,"a" "b",3',
+    '"a" "b"',
+    ' "a",2',
+    '1, "",3',
+    '1,"a" ',
+    '"" "",2,3',
+    '1,"a   ""  "  ,3',
+]
 EVEN = [
-    *('1,"a",3', '1," ",3', '1,"a b",3', '"say ""hi"" now",2', "1, 2,3", '1,"",3', '"{""a"": 1, ""b"": ""c""}",2'),
+    *(
+        '1,"a",3',
+        '1," ",3',
+        '1,"a b",3',
+        '"say ""hi"" now",2',
+        "1, 2,3",
+        '1,"",3',
+        '"{""a"": 1, ""b"": ""c""}",2',
+    ),
     *("a, b, c", '"a b"\n"c d"', '1,"x ""y"" z"', '1,"a"'),
 ]
 
@@ -184,7 +203,10 @@ def test_damaged_compression(tmp_path: Path, kind: str, size: int) -> None:
     assert refused(tmp_path, data + b"garbage", name, size=size).startswith("BAD_COMPRESSION: ")
     broken = bytearray(data)
     broken[len(data) // 2] ^= 0xFF
-    assert refused(tmp_path, bytes(broken), name, size=size).split(":")[0] in {"BAD_COMPRESSION", "BAD_ENCODING"}
+    assert refused(tmp_path, bytes(broken), name, size=size).split(":")[0] in {
+        "BAD_COMPRESSION",
+        "BAD_ENCODING",
+    }
 
 
 def test_gzip_padded_with_zeros(tmp_path: Path) -> None:
@@ -214,7 +236,9 @@ def test_lone_carriage_returns_end_lines(tmp_path: Path, text: bytes, size: int)
 
 def records(count: int) -> bytes:
     """Records of one to three lines."""
-    return "".join(f'{n},"{"line" + chr(10)} ""{n}""",é\n' if n % 3 else f"{n},b,c\n" for n in range(count)).encode()
+    return "".join(
+        f'{n},"{"line" + chr(10)} ""{n}""",é\n' if n % 3 else f"{n},b,c\n" for n in range(count)
+    ).encode()
 
 
 @pytest.mark.parametrize("form", [CSV, JSONL, Csv(quote="")], ids=["csv", "jsonl", "no quotes"])
@@ -229,7 +253,9 @@ def test_parts_begin_at_records_wherever_chunks_end(
         found = spooled(tmp_path / str(size), data, "x", form, size)
         seen.append([p.read_bytes() for p in found.parts])
         assert content(found) == data
-        assert [sum(part.count(b"\n") for part in seen[-1][:i]) for i in range(len(seen[-1]))] == list(found.starts)
+        assert [sum(part.count(b"\n") for part in seen[-1][:i]) for i in range(len(seen[-1]))] == list(
+            found.starts
+        )
     assert all(parts == seen[0] for parts in seen), "where parts lie depends on the content alone"
     assert len(seen[0]) > 8
     for part in seen[0]:

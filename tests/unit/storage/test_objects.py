@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -206,7 +205,11 @@ def test_versions_of_a_versioned_bucket(s3_server: Any, monkeypatch: pytest.Monk
 
 def test_a_server_that_does_not_answer(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     del tmp_path
-    for name, value in {"AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x", "AWS_REGION": "us-east-1"}.items():
+    for name, value in {
+        "AWS_ACCESS_KEY_ID": "x",
+        "AWS_SECRET_ACCESS_KEY": "x",
+        "AWS_REGION": "us-east-1",
+    }.items():
         monkeypatch.setenv(name, value)
     monkeypatch.delenv("AWS_PROFILE", raising=False)
     assert ObjectStore("s3://some-bucket/p").uri("a b") == "s3://some-bucket/p/a b"
@@ -227,12 +230,6 @@ def test_spool_folders_go(lake_folder: Lake) -> None:
     assert list((lake_folder.settings.home / "spool").iterdir()) == []
 
 
-@pytest.fixture
-def zones() -> Iterator[list[str]]:
-    """Zone URLs."""
-    yield ["s3://acme-raw", "s3://acme-ops"]
-
-
-def test_a_bucket_per_zone(zones: list[str]) -> None:
+def test_a_bucket_per_zone() -> None:
     settings = Settings.at("s3://acme-{zone}")
-    assert [settings.zone_url("raw"), settings.zone_url("ops")] == zones
+    assert [settings.zone_url(zone) for zone in ("raw", "ops")] == ["s3://acme-raw", "s3://acme-ops"]

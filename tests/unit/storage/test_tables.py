@@ -37,7 +37,12 @@ def uris(lake: Lake, *partitions: str) -> list[str]:
 
 def test_before_the_first_commit(lake_root: Lake) -> None:
     tables = lake_root.tables
-    assert (tables.table(NAME), tables.snapshot(NAME), tables.files(NAME), tables.names()) == (None, None, [], [])
+    assert (tables.table(NAME), tables.snapshot(NAME), tables.files(NAME), tables.names()) == (
+        None,
+        None,
+        [],
+        [],
+    )
     assert tables.arrow_schema(NAME) is None
 
 
@@ -87,7 +92,9 @@ def test_partition_values(lake_root: Lake, tmp_path: Path, partition: str) -> No
     replace(lake_root, [], [a])
     assert uris(lake_root, partition) == [a]
     assert uris(lake_root, "other") == []
-    assert uris(lake_root, *(str(n) for n in range(300)), partition) == [a], "also above what pyiceberg prunes"
+    assert uris(lake_root, *(str(n) for n in range(300)), partition) == [a], (
+        "also above what pyiceberg prunes"
+    )
 
 
 def test_rows_of_two_partitions_in_one_file_are_refused(lake_root: Lake, tmp_path: Path) -> None:
@@ -117,9 +124,19 @@ def test_columns_are_added(lake_root: Lake, tmp_path: Path) -> None:
 
 def test_an_int_may_become_a_long_and_nothing_becomes_a_text(lake_root: Lake, tmp_path: Path) -> None:
     narrow = pa.schema([("id", pa.int32()), ("_partition", pa.string())])
-    replace(lake_root, [], [put(lake_root, tmp_path, "p", "a", pa.table({"id": [1], "_partition": ["p"]}, narrow))], narrow)
+    replace(
+        lake_root,
+        [],
+        [put(lake_root, tmp_path, "p", "a", pa.table({"id": [1], "_partition": ["p"]}, narrow))],
+        narrow,
+    )
     replace(lake_root, [], [put(lake_root, tmp_path, "p", "b")])
-    replace(lake_root, [], [put(lake_root, tmp_path, "p", "d", pa.table({"id": [3], "_partition": ["p"]}, narrow))], narrow)
+    replace(
+        lake_root,
+        [],
+        [put(lake_root, tmp_path, "p", "d", pa.table({"id": [3], "_partition": ["p"]}, narrow))],
+        narrow,
+    )
     assert len(uris(lake_root)) == 3, "and files of ints still come in"
     text = pa.schema([("id", pa.string()), ("_partition", pa.string())])
     c = put(lake_root, tmp_path, "p", "c", pa.table({"id": ["x"], "_partition": ["p"]}, text))
