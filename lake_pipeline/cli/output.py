@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+PLAIN_WIDTH = 180  # of a table in a file or a pipe
 STATE_STYLE = {"published": "green", "refused": "bold red", "failed": "bold red", "pending": "yellow"}
 
 
@@ -29,7 +30,12 @@ class View:
 
 def console(stderr: bool = False) -> Console:
     """Where people read; plain text without colours when it is not a terminal."""
-    return Console(stderr=stderr, highlight=False, soft_wrap=True)
+    made = Console(stderr=stderr, highlight=False, soft_wrap=True)
+    return (
+        made
+        if made.is_terminal
+        else Console(stderr=stderr, highlight=False, soft_wrap=True, width=PLAIN_WIDTH)
+    )
 
 
 def show(view: View, as_json: bool) -> int:
@@ -46,7 +52,9 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> 
     made = Table(title=title or None, title_justify="left", header_style="bold", pad_edge=False, box=None)
     for column in columns:
         number = column.endswith("#")
-        made.add_column(column.rstrip("#"), justify="right" if number else "left", overflow="fold")
+        made.add_column(
+            column.rstrip("#"), justify="right" if number else "left", no_wrap=number, overflow="fold"
+        )
     for row in rows:
         made.add_row(*(cell(value) for value in row))
     return made

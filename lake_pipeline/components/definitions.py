@@ -39,7 +39,7 @@ WHAT = {
 }
 
 
-def partitions_definition(dataset: Dataset) -> dg.PartitionsDefinition | None:  # type: ignore[type-arg]
+def partitions_definition(dataset: Dataset) -> dg.PartitionsDefinition | None:
     """The dataset's partitions as Dagster's."""
     spec = dataset.config.partitions
     if spec.by == "none":
@@ -132,7 +132,9 @@ def dataset_definitions(dataset: Dataset) -> dg.Definitions:
         zones = [z for z in STAGES if key(z, dataset.name) in context.selected_asset_keys]
         force = context.run.tags.get("lake/force") == "true"
         try:
-            result = run_stages(lake.open(), dataset, keys, zones, context.run_id, force, context.log.info)
+            result = run_stages(
+                lake.open(), dataset, keys, zones, context.run_id, force, say=context.log.info
+            )
         except Transient:
             raise
         except LakeError as e:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from dagster.components.scaffold.scaffold import ScaffoldRequest, Scaffolder
+from dagster.components.scaffold.scaffold import Scaffolder, ScaffoldRequest
 
 from lake_pipeline.datasets.scaffold import write_dataset
 
 
-class LakeDatasetScaffolder(Scaffolder):  # type: ignore[type-arg]
+class LakeDatasetScaffolder(Scaffolder):
     """Writes a contract and a `defs.yaml`."""
 
-    def scaffold(self, request: ScaffoldRequest) -> None:  # type: ignore[type-arg]
+    def scaffold(self, request: ScaffoldRequest) -> None:
         """Fill the target folder."""
         write_dataset(Path(request.target_path))

@@ -135,7 +135,7 @@ def _item(node: Node, step: int) -> Node | None:
 
 
 def _is_union_arm(step: int | str) -> bool:
-    """pydantic puts the tried member of a union into the path: `Team`, `list[TeamMember]`, `str`."""
+    """Pydantic puts the tried member of a union into the path: `Team`, `list[TeamMember]`, `str`."""
     arms = (Team.__name__, TeamMember.__name__, "Context", "str", "bool", "int", "float")
     return isinstance(step, str) and (step in arms or "[" in step)
 

@@ -140,7 +140,7 @@ def _disagreements(dataset: Dataset) -> Iterable[str]:
 
 
 def explain(error: ValidationError) -> str:
-    """pydantic's findings, one a line, by the path in the YAML."""
+    """Pydantic's findings, one a line, by the path in the YAML."""
     lines = []
     for finding in error.errors():
         where = ".".join(str(p) for p in finding["loc"]) or "attributes"

@@ -126,7 +126,7 @@ def _connection(tables: Sequence[ir.Table]) -> Any:
 
 
 def _in_memory(table: ir.Table) -> bool:
-    return not table._find_backends()[0]
+    return not table._find_backends()[0]  # noqa: SLF001 - Ibis has no public way to ask
 
 
 def _evaluate(ruleset: Ruleset, data: Data) -> dict[Group, Evaluation]:
@@ -227,7 +227,7 @@ def _samples(offenders: ir.Table, failed: Sequence[Group], engine: Engine) -> di
     those = offenders.filter(offenders[engine.by].isin([g for g in failed if g is not None])).distinct()
     ranked = those.mutate(_rank=ibis.row_number().over(group_by=engine.by, order_by=VALUE))
     found: dict[Group, list[Any]] = {}
-    for row in engine.connection.to_pyarrow(ranked.filter(ranked._rank < SAMPLE)).to_pylist():
+    for row in engine.connection.to_pyarrow(ranked.filter(ranked["_rank"] < SAMPLE)).to_pylist():
         found.setdefault(row[engine.by], []).append(row[VALUE])
     return found
 

@@ -15,7 +15,7 @@ from __future__ import annotations
 import decimal
 import operator
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import reduce
 
 import ibis
@@ -44,7 +44,7 @@ class RowRules:
     columns: tuple[Column, ...]
     extra: tuple[str, ...] = ()
     coerce: bool = True
-    partitions: Partitions = Partitions()
+    partitions: Partitions = field(default_factory=Partitions)
     keep_original: tuple[str, ...] = ()
 
 
@@ -194,9 +194,9 @@ def _broken_rules(column: Column, path: str, value: Expr, there: Expr, dialect: 
     for make in CONSTRAINTS:
         for code, holds, message in make(column, value):
             yield Fault(code, path, there & value.notnull() & ~holds, message, text)
-    for field in column.type.fields if isinstance(column.type, Object) else ():
+    for inner in column.type.fields if isinstance(column.type, Object) else ():
         within = there & value.notnull()
-        yield from _broken_rules(field, f"{path}.{field.name}", value[field.name], within, dialect)
+        yield from _broken_rules(inner, f"{path}.{inner.name}", value[inner.name], within, dialect)
 
 
 def _elsewhere(typed: Expr, rules: RowRules, dialect: Dialect) -> Fault:

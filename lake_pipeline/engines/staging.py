@@ -21,8 +21,10 @@ from lake_pipeline.engines.transform import Transformed, TransformError, losers,
 
 @dataclass(frozen=True)
 class Staged:
-    """Staged partitions. filtered, duplicates: rows by partition. losers: the rows (lineage) that lost
-    their key, when the dataset quarantines them."""
+    """Staged partitions.
+
+    filtered, duplicates: rows by partition. losers: the rows (lineage) that lost their key.
+    """
 
     files: tuple[OutputFile, ...]
     filtered: Mapping[str, int]

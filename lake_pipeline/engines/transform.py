@@ -15,6 +15,7 @@ import ibis
 import ibis.expr.datatypes as dt
 import ibis.expr.schema as sch
 from ibis.common.exceptions import IbisError
+from sqlglot import exp
 
 from lake_pipeline.contracts import Contract
 from lake_pipeline.datasets import Dataset
@@ -142,7 +143,7 @@ def _computed(table: Expr, text: str, name: str, kind: dt.DataType, connection: 
     """The table with one more column, an SQL expression (Spark SQL, translated for the engine)."""
     try:
         rendered = sql.render(sql.predicate(text), connection)
-        target = sql.render(sql.sqlglot.exp.DataType.build(_spark_type(kind), dialect="spark"), connection)
+        target = sql.render(exp.DataType.build(_spark_type(kind), dialect="spark"), connection)
         column = f"CAST({rendered} AS {target}) AS {sql.quoted(name, connection)}"
         schema = {**dict(table.schema().items()), name: kind}
         select = f"SELECT *, {column} FROM {sql.quoted(sql.PRIMARY, connection)}"
@@ -154,7 +155,7 @@ def _computed(table: Expr, text: str, name: str, kind: dt.DataType, connection: 
 def _spark_type(kind: dt.DataType) -> str:
     from ibis.backends.sql.datatypes import PySparkType
 
-    return PySparkType.to_string(kind)
+    return str(PySparkType.to_string(kind))
 
 
 def _text(method: str) -> Any:

@@ -46,8 +46,19 @@ class Candidate:
     @property
     def layout(self) -> tuple[object, ...]:
         """What candidates that share a scan have in common."""
-        assert self.spooled is not None and self.columns is not None
-        return self.spooled.format, tuple(self.columns.items()), self.nested_extra
+        return self.file.format, tuple(self.schema.items()), self.nested_extra
+
+    @property
+    def file(self) -> Spooled:
+        """The file on local disk; for candidates that were not refused before they were spooled."""
+        assert self.spooled is not None
+        return self.spooled
+
+    @property
+    def schema(self) -> ibis.Schema:
+        """The file's columns; for candidates that were not refused before they were known."""
+        assert self.columns is not None
+        return self.columns
 
     def refuse(self, reason: Reason, records: int = 0) -> Candidate:
         """The same object as a refused file."""
@@ -122,7 +133,7 @@ def with_columns(candidates: list[Candidate], dataset: Dataset, engine: DuckDB) 
 
 def _is_json(candidate: Candidate) -> bool:
     ready = candidate.spooled is not None and not candidate.refused
-    return ready and isinstance(candidate.spooled.format, Jsonl | Json)  # type: ignore[union-attr]
+    return ready and isinstance(candidate.file.format, Jsonl | Json)
 
 
 def _json_lines(candidate: Candidate, engine: DuckDB) -> Candidate:
@@ -144,7 +155,7 @@ def _json_lines(candidate: Candidate, engine: DuckDB) -> Candidate:
 
 def _json_structures(candidates: list[Candidate], engine: DuckDB) -> dict[str, dict[str, object]]:
     """The top-level keys of every JSON file, with the structure of their values."""
-    paths = [(c.entry.id, p) for c in candidates for p in c.spooled.parts]  # type: ignore[union-attr]
+    paths = [(c.entry.id, p) for c in candidates for p in c.file.parts]
     if not paths:
         return {}
     found: dict[str, dict[str, object]] = {}
@@ -160,8 +171,7 @@ def landed_contract(dataset: Dataset) -> Contract:
 
 def _columned(candidate: Candidate, dataset: Dataset, structure: dict[str, object] | None) -> Candidate:
     contract = landed_contract(dataset)
-    spooled = candidate.spooled
-    assert spooled is not None
+    spooled = candidate.file
     expected = tuple(c.name for c in contract.columns)
     required = tuple(c.name for c in contract.columns if c.required)
     try:
@@ -177,7 +187,7 @@ def _columned(candidate: Candidate, dataset: Dataset, structure: dict[str, objec
             columns = ibis.schema(dict.fromkeys(structure, "string"))
             events = (*classify(contract, tuple(structure), ordered=False), *_nested(contract, structure))
     except Refused as e:
-        return candidate.refuse(e.reason, candidate.spooled.lines if candidate.spooled else 0)
+        return candidate.refuse(e.reason, _records(spooled))
     candidate = replace(candidate, columns=columns, drift=events, nested_extra=_rescued_whole(events))
     breaking = [e for e in events if e.breaking]
     if breaking:
@@ -191,9 +201,12 @@ HEADER_KINDS = ("required_column_missing", "column_duplicated")
 
 
 def _records(spooled: Spooled) -> int:
-    """How many records a file that is not read has, as far as its lines tell."""
+    """How many records a file that is not read has, as far as its lines or its footer tell."""
     if isinstance(spooled.format, Parquet):
-        return int(pq.read_metadata(spooled.parts[0]).num_rows)
+        try:
+            return int(pq.read_metadata(spooled.parts[0]).num_rows)
+        except (pa.ArrowException, OSError, ValueError):
+            return 0
     return max(spooled.lines - (isinstance(spooled.format, Csv) and spooled.format.header), 0)
 
 
@@ -243,11 +256,11 @@ def parts_of(candidates: list[Candidate]) -> list[Part]:
     groups: dict[tuple[object, ...], list[Candidate]] = {}
     for candidate in candidates:
         groups.setdefault(candidate.layout, []).append(candidate)
-    parts = []
+    parts: list[Part] = []
     for members in groups.values():
         small: list[Candidate] = []
         for member in members:
-            if member.repaired or len(member.spooled.parts) > 1:  # type: ignore[union-attr]
+            if member.repaired or len(member.file.parts) > 1:
                 parts.extend(_own_parts(member))
             else:
                 small.append(member)
@@ -256,28 +269,26 @@ def parts_of(candidates: list[Candidate]) -> list[Part]:
 
 
 def _own_parts(candidate: Candidate) -> Iterator[Part]:
-    spooled, repaired = candidate.spooled, candidate.repaired
-    assert spooled is not None and candidate.columns is not None
+    spooled, repaired = candidate.file, candidate.repaired
     has_header = isinstance(spooled.format, Csv) and spooled.format.header
     paths = (repaired.path,) if repaired else spooled.parts
     for index, path in enumerate(paths):
         skip = has_header and index == 0 and repaired is None
         before = 0 if repaired else max(spooled.starts[index] - has_header, 0)
         file = PartFile(path, candidate.entry.id, candidate.partition, skip, before)
-        yield Part((file,), spooled.format, candidate.columns, repaired.longest if repaired else 0)
+        yield Part((file,), spooled.format, candidate.schema, repaired.longest if repaired else 0)
 
 
 def _shared_parts(candidates: list[Candidate]) -> Iterator[Part]:
     files: list[PartFile] = []
     size = 0
     for candidate in candidates:
-        spooled = candidate.spooled
-        assert spooled is not None
+        spooled = candidate.file
         skip = isinstance(spooled.format, Csv) and spooled.format.header
         files.append(PartFile(spooled.parts[0], candidate.entry.id, candidate.partition, skip))
         size += spooled.parts[0].stat().st_size
         if len(files) >= PART_FILES or size >= PART_BYTES:
-            yield Part(tuple(files), spooled.format, candidate.columns)  # type: ignore[arg-type]
+            yield Part(tuple(files), spooled.format, candidate.schema)
             files, size = [], 0
     if files:
-        yield Part(tuple(files), candidates[-1].spooled.format, candidates[-1].columns)  # type: ignore
+        yield Part(tuple(files), candidates[-1].file.format, candidates[-1].schema)

@@ -16,7 +16,6 @@ from lake_pipeline.datasets.partitioning import now
 from lake_pipeline.engines.duckdb import DuckDB
 from lake_pipeline.storage import Lake
 
-
 # (what is being done, how much of it is done, how much there is)
 Progress = Callable[[str, int, int], None]
 

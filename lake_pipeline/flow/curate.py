@@ -18,7 +18,7 @@ from lake_pipeline.flow.context import Work
 from lake_pipeline.flow.publish import Candidate, local_files, publish, refuse, store_report
 from lake_pipeline.flow.state import Balance, Manifest, Memory, Outcome
 from lake_pipeline.flow.validate import Validated, known_objects, rules_hash
-from lake_pipeline.reasons import DATA_QUALITY, TRANSFORM, Reason
+from lake_pipeline.reasons import Reason
 
 VERSION = "1"  # of what curating means: a new one publishes everything again
 
@@ -129,7 +129,7 @@ def process(work: Work, memory: Memory, todo: list[Candidate], inputs: str) -> d
         if len(todo) > 1:
             return {p: c for one in todo for p, c in process(work, memory, [one], inputs).items()}
         reasons = [Reason("TRANSFORM_FAILURE", str(e))]
-        outcome = refuse(work, memory, todo[0], "failed", reasons, TRANSFORM, inputs)
+        outcome = refuse(work, memory, todo[0], "failed", reasons, inputs)
         return {todo[0].partition: Curated(todo[0].partition, "failed", outcome)}
     balances = {c.partition: balance_of(work, c, staged) for c in todo}
     verdicts = audit(work.dataset, staged_rows(work, backend, staged), balances, source_tables(work, backend))
@@ -142,7 +142,7 @@ def process(work: Work, memory: Memory, todo: list[Candidate], inputs: str) -> d
         p = candidate.partition
         if p not in done:
             reasons = failure_reasons(verdicts[p])
-            outcome = refuse(work, memory, candidate, "refused", reasons, DATA_QUALITY, inputs)
+            outcome = refuse(work, memory, candidate, "refused", reasons, inputs)
             done[p] = Curated(p, "refused", outcome, verdicts[p])
     return done
 

@@ -9,6 +9,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 from lake_pipeline.datasets import Dataset
 from lake_pipeline.errors import Terminal
@@ -102,7 +103,7 @@ def merge(
     return Manifest(dataset.name, partition, tuple(ordered), previous.number if previous else 0)
 
 
-def described(meta: ObjectMeta) -> dict[str, object]:
+def described(meta: ObjectMeta) -> dict[str, Any]:
     """A listed object as a manifest entry has it."""
     return {
         "key": meta.key,

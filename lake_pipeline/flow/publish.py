@@ -25,7 +25,7 @@ from lake_pipeline.flow.audit import Verdict
 from lake_pipeline.flow.context import Work
 from lake_pipeline.flow.state import Balance, Manifest, Memory, Outcome, Receipt, State
 from lake_pipeline.flow.validate import Validated, only, upload
-from lake_pipeline.reasons import TRANSFORM, Reason, Stage
+from lake_pipeline.reasons import DATA_QUALITY, TRANSFORM, Reason, Stage
 from lake_pipeline.storage.lake import dump, partition_folder
 from lake_pipeline.storage.objects import ObjectMissing
 
@@ -161,7 +161,6 @@ def refuse(
     candidate: Candidate,
     state: State,
     reasons: list[Reason],
-    stage: Stage,
     inputs: str,
 ) -> Outcome:
     """Move the batch to quarantine, with the reasons; what was published before stays as it is.
@@ -170,6 +169,7 @@ def refuse(
     rejects of those that are visible stay as they were published, too.
     """
     receipts = [r for r in candidate.validated.receipts if r.id not in candidate.known]
+    stage: Stage = TRANSFORM if state == "failed" else DATA_QUALITY
     held, files = quarantine_batch(work, candidate, reasons, stage)
     mark = f"rejects-{candidate.fingerprint}"
     rejects = only(work, "quarantine", candidate.rejects, [r.id for r in receipts], mark)

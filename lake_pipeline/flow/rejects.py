@@ -103,8 +103,7 @@ def row_entries(
 
 def locate(candidate: Candidate, records: list[int]) -> dict[int, tuple[int | None, str]]:
     """The line and the raw text of some records of an object; nothing for formats without lines."""
-    spooled, repaired = candidate.spooled, candidate.repaired
-    assert spooled is not None
+    spooled, repaired = candidate.file, candidate.repaired
     form = spooled.format
     if isinstance(form, Jsonl):
         return {
@@ -115,9 +114,11 @@ def locate(candidate: Candidate, records: list[int]) -> dict[int, tuple[int | No
     if not isinstance(form, Csv):
         return {}
     if repaired is not None:
-        lines = {repaired.lines[n - 1]: n for n in records}
-        texts = delimited.raw_lines(spooled.parts, sorted(lines), spooled.starts)
-        return {lines[line]: (line, text) for line, text in texts.items()}
+        firsts = {n: repaired.lines[n - 1] for n in records}
+        spans = {n: range(line, line + repaired.tall.get(line, 1)) for n, line in firsts.items()}
+        wanted = sorted(line for span in spans.values() for line in span)
+        texts = delimited.raw_lines(spooled.parts, wanted, spooled.starts)
+        return {n: (span.start, "\n".join(texts[line] for line in span)) for n, span in spans.items()}
     if candidate.records != spooled.lines - int(form.header):
         return dict(delimited.raw_records(spooled.parts, form, records))
     offset = int(form.header)

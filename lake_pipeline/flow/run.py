@@ -44,6 +44,7 @@ def run_stages(
     stages: Sequence[str],
     run_id: str,
     force: bool = False,
+    *,
     say: Callable[[str], None] = silent,
 ) -> Result:
     """Run the named stages; those left out are taken as an earlier run left them."""

@@ -57,7 +57,9 @@ def scan(work: Work, candidates: Iterable[Candidate]) -> Scanned:
         (settled.candidates if candidate.refused else waiting)[candidate.entry.id] = candidate
     while waiting:
         scans = run(work, parts_of(list(waiting.values())), waiting)
-        changed = {**broken(work, scans, waiting), **condemned(work, scans, waiting)}
+        repaired = broken(work, scans, waiting)
+        sound = {id_: c for id_, c in waiting.items() if id_ not in repaired}
+        changed = {**condemned(work, scans, sound), **miscounted(scans, sound), **repaired}
         again: dict[str, Candidate] = {}
         for sources, members in together(scans):
             if sources.isdisjoint(changed):
@@ -120,11 +122,28 @@ def broken(work: Work, scans: list[Scan], candidates: Mapping[str, Candidate]) -
     return {id_: mend(candidates[id_], error) for id_, error in errors.items()}
 
 
+def miscounted(scans: list[Scan], candidates: Mapping[str, Candidate]) -> dict[str, Candidate]:
+    """The files with quotes in which the engine found other records than the csv module does.
+
+    DuckDB ends a file whose last quote never closes at that quote, and in a scan of several files says
+    nothing of it. Only files with fewer records than lines are read twice.
+    """
+    found = {}
+    rows = totals(scans)
+    for id_, candidate in candidates.items():
+        spooled = candidate.spooled
+        assert spooled is not None
+        form, records = spooled.format, sum(rows.get(id_, (0, 0)))
+        if not isinstance(form, Csv) or not spooled.quotes or candidate.repaired:
+            continue
+        if records != spooled.lines - form.header and records != delimited.count_records(spooled.parts, form):
+            found[id_] = mend(candidate, "")
+    return found
+
+
 def mend(candidate: Candidate, error: str) -> Candidate:
     """A file whose records the engine could not tell apart, ready for another try."""
-    spooled = candidate.spooled
-    assert spooled is not None and candidate.columns is not None
-    form = spooled.format
+    spooled, form = candidate.file, candidate.file.format
     if isinstance(form, Parquet):
         return candidate.refuse(Reason("BAD_PARQUET", f"The file cannot be read as Parquet: {error}"))
     if isinstance(form, Jsonl | Json) and not error:
@@ -136,7 +155,7 @@ def mend(candidate: Candidate, error: str) -> Candidate:
         reason = Reason("HEADER_MISMATCH", f"The file cannot be read as {form.type}: {error}")
         return candidate.refuse(reason, len(candidate.repaired.lines) + len(candidate.repaired.malformed))
     target = spooled.parts[0].with_name(f"{candidate.entry.id}.repaired")
-    return replace(candidate, repaired=delimited.repair(spooled.parts, form, len(candidate.columns), target))
+    return replace(candidate, repaired=delimited.repair(spooled.parts, form, len(candidate.schema), target))
 
 
 def condemned(work: Work, scans: list[Scan], candidates: Mapping[str, Candidate]) -> dict[str, Candidate]:
@@ -144,6 +163,8 @@ def condemned(work: Work, scans: list[Scan], candidates: Mapping[str, Candidate]
     found: dict[str, Candidate] = {}
     strays = elsewhere(work, scans)
     for id_, (good, bad) in totals(scans).items():
+        if id_ not in candidates:
+            continue
         candidate = candidates[id_]
         bad += malformed(candidate)
         if not good and strays.get(id_) == bad:
@@ -204,8 +225,7 @@ def check_lines(candidate: Candidate, records: int) -> None:
 
     The lines were counted in the bytes, by other code than the engine's parser.
     """
-    spooled, repaired = candidate.spooled, candidate.repaired
-    assert spooled is not None
+    spooled, repaired = candidate.file, candidate.repaired
     if isinstance(spooled.format, Parquet):
         return
     header = isinstance(spooled.format, Csv) and spooled.format.header

@@ -7,9 +7,11 @@ anywhere leaves a state from which the same call finishes the job.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -19,7 +21,7 @@ from lake_pipeline.datasets.loading import digest
 from lake_pipeline.flow import quarantine, rejects
 from lake_pipeline.flow.candidates import Candidate, refuse_duplicates, spool_all, with_columns
 from lake_pipeline.flow.context import Work, tell
-from lake_pipeline.flow.scan import Scanned, malformed, scan
+from lake_pipeline.flow.scan import Scan, Scanned, malformed, scan
 from lake_pipeline.flow.state import Entry, Manifest, Memory, ObjectReceipt, Receipt
 from lake_pipeline.storage.lake import partition_folder
 
@@ -36,7 +38,7 @@ class Batch:
     candidates: list[Candidate] = field(default_factory=list)
     good: list[Path] = field(default_factory=list)
     bad: Path | None = None
-    coerced: dict[str, dict[str, int]] = field(default_factory=dict)
+    coerced: dict[str, Counter[str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -123,7 +125,7 @@ def candidates_of(
     """Every object of the batches on local disk, judged as a file, its columns known."""
     raw = work.lake.zone("raw")
     entries = [(entry, batch.partition) for batch in batches for entry in batch.entries]
-    candidates = []
+    candidates: list[Candidate] = []
     for candidate in spool_all(raw, work.dataset, entries, work.folder):
         tell("reading", len(candidates), len(entries))
         candidates.append(candidate)
@@ -156,16 +158,23 @@ def fill(work: Work, batches: list[Batch], scanned: Scanned) -> None:
         for file in item.result.good:
             by_partition[file.partition].good.append(file.path)
         for id_, counts in item.result.coerced.items():
-            mine = by_partition[scanned.candidates[id_].partition].coerced.setdefault(id_, {})
-            for column, rows in counts.items():
-                mine[column] = mine.get(column, 0) + rows
-        if item.result.rejected:
-            for rows in work.engine.explain(item.part, item.rules, item.result.rejected):
-                entries = list(rejects.row_entries(work, rows, scanned.candidates))
-                for partition in dict.fromkeys(e["_partition"] for e in entries):
-                    writers[partition].write([e for e in entries if e["_partition"] == partition])
+            batch = by_partition[scanned.candidates[id_].partition]
+            batch.coerced.setdefault(id_, Counter()).update(counts)
+        write_rejects(work, item, scanned, writers)
     for batch in batches:
         batch.bad = writers[batch.partition].close()
+
+
+def write_rejects(
+    work: Work, item: Scan, scanned: Scanned, writers: Mapping[str, rejects.RejectWriter]
+) -> None:
+    """Explain the rejected rows of a scan, to the quarantine of their partitions."""
+    if not item.result.rejected:
+        return
+    for rows in work.engine.explain(item.part, item.rules, item.result.rejected):
+        entries = list(rejects.row_entries(work, rows, scanned.candidates))
+        for partition in dict.fromkeys(e["_partition"] for e in entries):
+            writers[partition].write([e for e in entries if e["_partition"] == partition])
 
 
 def commit(
@@ -248,7 +257,7 @@ def receipt_of(work: Work, batch: Batch, rules: str) -> Receipt:
 def object_receipt(work: Work, candidate: Candidate, coerced: Mapping[str, int]) -> ObjectReceipt:
     """What became of one object."""
     uri = work.lake.zone("raw").uri(candidate.entry.key)
-    common = {
+    common: dict[str, Any] = {
         "id": candidate.entry.id,
         "uri": uri,
         "sha256": candidate.spooled.sha256 if candidate.spooled else "",
@@ -260,7 +269,9 @@ def object_receipt(work: Work, candidate: Candidate, coerced: Mapping[str, int])
         return ObjectReceipt(**common, rows=rows, quarantined=rows, reason=reason, message=message)
     rows = candidate.records + malformed(candidate)
     quarantined = rows - candidate.valid
-    return ObjectReceipt(**common, rows=rows, valid=candidate.valid, quarantined=quarantined, coerced=coerced)
+    return ObjectReceipt(
+        **common, rows=rows, valid=candidate.valid, quarantined=quarantined, coerced=dict(coerced)
+    )
 
 
 def upload(work: Work, zone: str, key: str, path: Path) -> str:
@@ -284,8 +295,11 @@ def keep_files(work: Work, batch: Batch) -> None:
 def survivors(
     work: Work, partition: str, retired: list[Receipt], manifest: Manifest, again: set[str], rules: str
 ) -> list[Receipt]:
-    """What stays of retired receipts, as one receipt that replaces them: objects that are not validated
-    again, because their rows are as they should be, or because the objects are gone."""
+    """What stays of retired receipts, as one receipt that replaces them.
+
+    That is: objects that are not validated again, because their rows are as they should be, or because
+    the objects are gone.
+    """
     counting = {e.id for e in manifest.sources} - again
     objects = tuple(o for r in retired for o in r.objects if o.id in counting)
     if not retired:

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 
@@ -38,13 +38,15 @@ class Malformed:
 class Repaired:
     """A file's sound records, written to `path` one after another, and its faulty ones.
 
-    lines: the first line of each sound record in the original, by its index.
+    lines: the first line of each sound record in the original, by its index. tall: of those that span
+    several lines, how many, by their first line.
     """
 
     path: Path
     lines: tuple[int, ...]
     longest: int
     malformed: tuple[Malformed, ...]
+    tall: Mapping[int, int] = field(default_factory=dict)
 
 
 def header(text: str, form: Csv, expected: tuple[str, ...], required: tuple[str, ...]) -> tuple[str, ...]:
@@ -123,6 +125,7 @@ def repair(parts: tuple[Path, ...], form: Csv, width: int, target: Path) -> Repa
         _skip_header(source, form)
     lines: list[int] = []
     malformed: list[Malformed] = []
+    tall: dict[int, int] = {}
     longest = 0
     with target.open("w", encoding="utf-8", newline="") as out:
         for line, text, fault in _records(source, form, width):
@@ -133,7 +136,9 @@ def repair(parts: tuple[Path, ...], form: Csv, width: int, target: Path) -> Repa
             out.write(sound)
             longest = max(longest, len(sound.encode()))
             lines.append(line)
-    return Repaired(target, tuple(lines), longest, tuple(malformed))
+            if breaks := text.rstrip("\r\n").count("\n"):
+                tall[line] = breaks + 1
+    return Repaired(target, tuple(lines), longest, tuple(malformed), tall)
 
 
 def _plain(text: str, form: Csv) -> str:
@@ -275,6 +280,16 @@ def raw_lines(parts: tuple[Path, ...], numbers: list[int], starts: tuple[int, ..
                         target = next(wanted, None)
                 seen += breaks
     return found
+
+
+def count_records(parts: tuple[Path, ...], form: Csv) -> int | None:
+    """How many records a file has by the csv module, without its header; None where it is not sound."""
+    texts = (text for _, text in physical_lines(parts))
+    try:
+        rows = sum(1 for row in _reader(texts, form.separator, form.quote) if row)
+    except csv.Error:
+        return None
+    return rows - form.header
 
 
 def raw_records(parts: tuple[Path, ...], form: Csv, records: list[int]) -> dict[int, tuple[int, str]]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import re
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -92,7 +92,8 @@ class ObjectStore:
         with translated(meta.key, pinned=True):
             for start in range(0, meta.size, CHUNK_BYTES):
                 part = (start, min(start + CHUNK_BYTES, meta.size))
-                yield memoryview(obstore.get(self._store, meta.key, options={**pin, "range": part}).bytes())
+                options: Any = {**pin, "range": part}
+                yield memoryview(obstore.get(self._store, meta.key, options=options).bytes())
 
     def write(self, key: str, body: bytes | Path) -> None:
         """Put the object, replacing what is there."""
@@ -126,10 +127,10 @@ class ObjectStore:
             out.flush()
             self.write(key, Path(out.name))
 
-    def delete(self, keys: list[str]) -> None:
+    def delete(self, keys: Sequence[str]) -> None:
         """Delete objects of the lake's own (staged files); raw objects are never deleted."""
         with translated(keys[0] if keys else ""):
-            obstore.delete(self._store, keys)
+            obstore.delete(self._store, [*keys])
 
     def fetch(self, key: str, folder: Path) -> Path:
         """A local path that holds an immutable object of the lake: the file itself, or a copy in `folder`.
@@ -173,7 +174,7 @@ def _s3(root: str) -> S3Store:
         prefix=prefix or None,
         client_options={"allow_http": endpoint.startswith("http://"), "timeout": "300s"},
         credential_provider=_profile() if os.environ.get("AWS_PROFILE") else None,
-        **({"endpoint": endpoint} if endpoint else {}),
+        config={"endpoint": endpoint} if endpoint else None,
     )
 
 
@@ -210,5 +211,5 @@ def translated(key: str, pinned: bool = False) -> Iterator[None]:
 
 
 def first_line(error: Exception) -> str:
-    """obstore's messages carry a Rust debug dump below their first line."""
+    """Obstore's messages carry a Rust debug dump below their first line."""
     return str(error).split("\n", 1)[0]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,7 +25,7 @@ from pyiceberg.exceptions import (
     ValidationError,
     ValidationException,
 )
-from pyiceberg.expressions import AlwaysTrue, BooleanExpression, In
+from pyiceberg.expressions import AlwaysTrue, BooleanExpression, In, Reference
 from pyiceberg.io.pyarrow import parquet_files_to_data_files
 from pyiceberg.manifest import DataFile as IcebergFile
 from pyiceberg.table import Table
@@ -153,10 +154,8 @@ class Tables:
 
     def _create(self, name: str, schema: pa.Schema) -> Table:
         zone, _, dataset = name.partition(".")
-        try:
+        with suppress(NamespaceAlreadyExistsError, IntegrityError):
             self.catalog.create_namespace(zone)
-        except (NamespaceAlreadyExistsError, IntegrityError):
-            pass
         location = table_location(self._settings, zone, dataset)
         try:
             with self.catalog.create_table_transaction(
@@ -172,8 +171,11 @@ class Tables:
 
 
 def optional(schema: pa.Schema) -> pa.Schema:
-    """The schema with every column nullable: DuckDB marks a Parquet column required where it saw no
-    null, and Iceberg's `add_files` refuses an optional file column in a required table column."""
+    """The schema with every column nullable.
+
+    DuckDB marks a Parquet column required where it saw no null, and Iceberg's `add_files` refuses an
+    optional file column in a required table column.
+    """
     return pa.schema([field.with_nullable(True) for field in schema])
 
 
@@ -181,7 +183,7 @@ def planned(table: Table, partitions: set[str] | None) -> Iterable[IcebergFile]:
     """The snapshot's data files, by partition."""
     prune: BooleanExpression = AlwaysTrue()
     if partitions is not None and len(partitions) <= PRUNABLE:
-        prune = In(PARTITION, partitions)
+        prune = In(term=Reference(PARTITION), literals=partitions)
     for task in table.scan(row_filter=prune).plan_files():
         if partitions is None or task.file.partition[0] in partitions:
             yield task.file

@@ -67,7 +67,10 @@ def verdicts(judge: Any, carrier: str) -> Callable[[Forms, bool], dict[str, Any]
         assert sorted(rows) == list(range(1, len(texts) + 1)), "a case is missing"
         return {text: rows[number] for number, text in enumerate(texts, 1)}
 
-    return lambda forms, coerce=True: of(TABLE.index(forms), coerce)
+    def judged_forms(forms: Forms, coerce: bool = True) -> dict[str, Any]:
+        return of(TABLE.index(forms), coerce)
+
+    return judged_forms
 
 
 @pytest.mark.parametrize("forms", TABLE, ids=lambda f: f.name)

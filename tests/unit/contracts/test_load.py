@@ -123,8 +123,10 @@ def test_nested_types(write: Write) -> None:
 @pytest.mark.parametrize(
     "form",
     [
-        "        quality:\n          - metric: invalidValues\n            mustBe: 0\n"
-        "            arguments: {validValues: [1, 12]}\n",
+        (
+            "        quality:\n          - metric: invalidValues\n            mustBe: 0\n"
+            "            arguments: {validValues: [1, 12]}\n"
+        ),
         "        customProperties:\n          - property: enum\n            value: [1, 12]\n",
     ],
     ids=["quality metric", "custom property"],

@@ -111,7 +111,7 @@ def test_prefix() -> None:
 
 
 START = {"start": "2013-01-01"}
-BY = {b: Partitions(by=b, **START) for b in ("monthly", "daily", "hourly")}  # type: ignore[arg-type]
+BY = {b: Partitions(by=b, **START) for b in ("monthly", "daily", "hourly")}
 
 
 @pytest.mark.parametrize(

@@ -189,7 +189,7 @@ def test_decompressed(tmp_path: Path, kind: str, size: int) -> None:
     assert content(found) == TEXT
     assert (found.sha256, found.lines) == (hashlib.sha256(data).hexdigest(), 200)
     assert content(spooled(tmp_path, data * 3, "x.csv" + suffix, size=size)) == TEXT * 3, "several members"
-    assert content(spooled(tmp_path, data, "x.csv", Csv(compression=kind), size=size)) == TEXT  # type: ignore[arg-type]
+    assert content(spooled(tmp_path, data, "x.csv", Csv(compression=kind), size=size)) == TEXT
 
 
 @pytest.mark.parametrize("kind", COMPRESSED)

@@ -1,0 +1,110 @@
+"""What DuckDB calls the functions that engines name differently, and how its SQL quotes."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import ibis
+import ibis.expr.datatypes as dt
+import pyarrow as pa
+from ibis.backends.sql.datatypes import DuckDBType
+
+from lake_pipeline.contracts.formats import parts as format_parts
+from lake_pipeline.contracts.formats import to_strptime
+from lake_pipeline.engines.casts import Expr
+
+LONG_NUMBER = "[0-9.]{17}"  # what a double may not hold
+EXACT = "lake_exact_numbers"  # the name of `exact_numbers` in DuckDB
+
+
+class DuckDBDialect:
+    """The functions that DuckDB names in its own way."""
+
+    def instant(self, local: Expr, zone: str) -> Expr:
+        """``timezone(zone, timestamp)``."""
+        return builtin("timezone", (dt.string, dt.Timestamp(None, 6)), dt.Timestamp("UTC", 6))(zone, local)
+
+    def local(self, instant: Expr, zone: str) -> Expr:
+        """``timezone(zone, timestamptz)``."""
+        return builtin("timezone", (dt.string, dt.Timestamp("UTC", 6)), dt.Timestamp(None, 6))(zone, instant)
+
+    def parse(self, text: Expr, pattern: str) -> Expr:
+        """``try_strptime``, which does not know the offset ``Z``."""
+        text = text.replace("Z", "+00:00") if "offset" in format_parts(pattern) else text
+        made = dt.Timestamp("UTC" if "offset" in format_parts(pattern) else None, 6)
+        return builtin("try_strptime", (dt.string, dt.string), made)(text, to_strptime(pattern))
+
+    def from_json(self, text: Expr, shape: dt.DataType) -> Expr:
+        """``from_json``, only where the text is JSON."""
+        parse = builtin("from_json", (dt.string, dt.string), shape)
+        valid = builtin("json_valid", (dt.string,), dt.boolean)(text)
+        exact = builtin(EXACT, (dt.string,), dt.string)(text)
+        text = text.re_search(LONG_NUMBER).ifelse(exact, text)
+        return valid.ifelse(parse(text, json.dumps(structure(shape))), ibis.null(shape))
+
+    def to_json(self, value: Expr) -> Expr:
+        """``to_json`` as text."""
+        return builtin("to_json", (value.type(),), dt.JSON())(value).cast("string")
+
+
+JSON_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|-?[0-9][0-9.eE+-]*')
+
+
+def exact_numbers(texts: pa.Array) -> pa.Array:
+    """JSON texts with their long numbers in quotes."""
+    return pa.array([t and JSON_TOKEN.sub(_in_quotes, t) for t in texts.to_pylist()], pa.string())
+
+
+def _in_quotes(token: re.Match[str]) -> str:
+    return token[0] if token[0].startswith('"') or len(token[0]) < 17 else f'"{token[0]}"'
+
+
+def structure(shape: dt.DataType) -> Any:
+    """A type as DuckDB's ``from_json`` wants it: ``{"a": "VARCHAR", "b": ["BIGINT"]}``."""
+    if isinstance(shape, dt.Struct):
+        return {name: structure(field) for name, field in shape.items()}
+    if isinstance(shape, dt.Array):
+        return [structure(shape.value_type)]
+    return DuckDBType.to_string(shape)
+
+
+def builtin(name: str, takes: tuple[dt.DataType, ...], gives: dt.DataType) -> Callable[..., Expr]:
+    """A function of the database as an Ibis function."""
+    arguments = [f"a{i}" for i in range(len(takes))]
+
+    def function(*_: Any) -> Any: ...
+
+    function.__name__ = name
+    function.__signature__ = signature(arguments)  # type: ignore[attr-defined]
+    made: Callable[..., Expr] = ibis.udf.scalar.builtin(function, name=name, signature=(takes, gives))
+    return made
+
+
+def signature(names: list[str]) -> Any:
+    """A signature of positional parameters, which Ibis reads off a function."""
+    return inspect.Signature([inspect.Parameter(n, inspect.Parameter.POSITIONAL_OR_KEYWORD) for n in names])
+
+
+def sql_of(expression: Expr) -> str:
+    """An expression as DuckDB's SQL."""
+    return str(ibis.to_sql(expression, dialect="duckdb", pretty=False))
+
+
+def quoted(text: str) -> str:
+    """An SQL string."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def named(name: str) -> str:
+    """An SQL identifier."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def path_list(paths: Sequence[Path]) -> str:
+    """Paths as an SQL list."""
+    return "[" + ", ".join(quoted(str(p)) for p in paths) + "]"
