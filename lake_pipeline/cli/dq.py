@@ -22,7 +22,10 @@ def command(file: File, rules: Rules, as_json: Json = False) -> None:
     """Evaluate a ruleset (AWS Glue's DQDL) on FILE; exit code 1 when a rule does not pass."""
     if not file.is_file():
         raise UsageError(f"There is no file {file}.")
-    ruleset = dqdl.parse(text_of(rules))
+    try:
+        ruleset = dqdl.parse(text_of(rules))
+    except dqdl.DQDLSyntaxError as e:
+        raise UsageError(str(e)) from e
     with engine_of(open_lake()) as engine:
         evaluation = dqdl.evaluate(ruleset, engine.any_file(engine.ibis(), file))
     document = {

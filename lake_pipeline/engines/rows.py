@@ -15,7 +15,7 @@ from __future__ import annotations
 import decimal
 import operator
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import reduce
 
 import ibis
@@ -24,7 +24,7 @@ import ibis.expr.datatypes as dt
 from lake_pipeline.contracts import Column, Decimal, Object, Type
 from lake_pipeline.contracts.model import Bound, Value
 from lake_pipeline.datasets.config import Partitions
-from lake_pipeline.engines.casts import Cast, Dialect, Expr, always, cast
+from lake_pipeline.engines.casts import Dialect, Expr, always, cast
 
 LINEAGE = ("_partition", "_source", "_record")
 RESCUED = "_rescued"
@@ -69,20 +69,11 @@ def validated(raw: Expr, rules: RowRules, dialect: Dialect) -> Expr:
     a rejected row, all of its original values, from which `explained` starts again; of one that could
     not be parsed, NULL.
     """
-    raw = _with_missing(raw, rules)
-    casts = {c.name: cast(raw[c.name], c.type, dialect) for c in rules.columns}
-    originals = [n for n in raw.columns if not n.startswith("_")]
-    typed = raw.select(
-        *(casts[c.name].value.name(c.name) for c in rules.columns),
-        *(raw[name] for name in (*rules.extra, *LINEAGE, "_sound")),
-        *(_lost(raw[c.name], casts[c.name], rules).name(f"_lost_{i}") for i, c in enumerate(rules.columns)),
-        *(raw[name].name(f"_raw_{i}") for i, name in enumerate(originals)),
-        *(flag.name(f"_coerced_{name}") for name, flag in _coerced(raw, casts, rules)),
-    )
+    typed, originals = _typed(raw, rules, dialect)
     lost = [typed[f"_lost_{i}"] for i in range(len(rules.columns))]
     rejected = _any([~typed["_sound"], *(f.when for f in _faults(typed, rules, dialect, lost))])
     judged = typed.mutate(**{REJECTED: rejected})
-    texts = {name: judged[f"_raw_{i}"] for i, name in enumerate(originals)}
+    texts = {name: judged[column] for name, column in originals.items()}
     rescued = ibis.cases(
         (~judged["_sound"], ibis.null("string")),
         (judged[REJECTED], dialect.to_json(ibis.struct(texts))),
@@ -93,13 +84,31 @@ def validated(raw: Expr, rules: RowRules, dialect: Dialect) -> Expr:
     return judged.mutate(**{RESCUED: rescued}).select(*names, *rules.extra, *LINEAGE, RESCUED, REJECTED)
 
 
-def _coerced(raw: Expr, casts: dict[str, Cast], rules: RowRules) -> Iterator[tuple[str, Expr]]:
-    """The columns that can be coerced, each with whether a row's value was."""
-    for column in rules.columns if rules.coerce else ():
-        cell, made = raw[column.name], casts[column.name]
-        when = ibis.literal(True) if column.name in rules.keep_original else ~made.canonical
-        if not always(made.canonical) or column.name in rules.keep_original:
-            yield column.name, cell.notnull() & made.value.notnull() & when
+def _typed(raw: Expr, rules: RowRules, dialect: Dialect) -> tuple[Expr, dict[str, str]]:
+    """The typed columns, and per column whether its value was lost, or coerced.
+
+    Returns the table, and the names under which it has the original columns. Casts stand in a select of
+    their own, below those that ask about their results: engines evaluate a CASE wherever it is written.
+    """
+    raw = _with_missing(raw, rules)
+    originals = {name: f"_raw_{i}" for i, name in enumerate(n for n in raw.columns if not n.startswith("_"))}
+    casts = {c.name: cast(raw[c.name], c.type, dialect) for c in rules.columns}
+    cells = raw.select(
+        *(made.value.name(name) for name, made in casts.items()),
+        *(made.canonical.name(f"_canonical_{name}") for name, made in casts.items()),
+        *(raw[name] for name in (*rules.extra, *LINEAGE, "_sound")),
+        *(raw[name].name(column) for name, column in originals.items()),
+    )
+    flags: dict[str, Expr] = {}
+    for i, column in enumerate(rules.columns):
+        there = cells[originals[column.name]].notnull()
+        value, canonical = cells[column.name], cells[f"_canonical_{column.name}"]
+        failed = value.isnull() if rules.coerce else value.isnull() | ~canonical
+        flags[f"_lost_{i}"] = there & failed
+        kept = column.name in rules.keep_original
+        if rules.coerce and (kept or not always(casts[column.name].canonical)):
+            flags[f"_coerced_{column.name}"] = there & value.notnull() & (True if kept else ~canonical)
+    return cells.mutate(**flags), originals
 
 
 def _rescues(judged: Expr, texts: dict[str, Expr], dialect: Dialect) -> Iterator[tuple[Expr, Expr]]:
@@ -119,21 +128,15 @@ def explained(rejects: Expr, rules: RowRules, raw_schema: ibis.Schema, dialect: 
         *(rejects[name] for name in LINEAGE),
         rejects[RESCUED].notnull().name("_sound"),
     )
-    raw = _with_missing(raw, rules)
-    casts = {c.name: cast(raw[c.name], c.type, dialect) for c in rules.columns}
-    typed = raw.select(
-        *(casts[c.name].value.name(c.name) for c in rules.columns),
-        *(raw[name] for name in LINEAGE),
-        raw["_sound"],
-        *(_lost(raw[c.name], casts[c.name], rules).name(f"_lost_{i}") for i, c in enumerate(rules.columns)),
-        *(_text(raw[c.name], dialect).name(f"_text_{i}") for i, c in enumerate(rules.columns)),
-    )
-    texts = {c.name: typed[f"_text_{i}"] for i, c in enumerate(rules.columns)}
+    typed, originals = _typed(raw, replace(rules, extra=()), dialect)
+    texts = {c.name: _text(typed[originals[c.name]], dialect) for c in rules.columns}
     faults = _faults(typed, rules, dialect, [typed[f"_lost_{i}"] for i in range(len(rules.columns))])
     entries = [_reason(f, texts[f.column] if f.value is None else f.value) for f in faults]
     malformed = _struct("MALFORMED_ROW", "", ibis.null("string"), "The record is not a JSON object.")
-    found = ibis.array([*entries, (~typed["_sound"]).ifelse(malformed, ibis.null(REASON))])
-    return typed.select("_source", "_record", found.filter(lambda r: r.notnull()).name("reasons"))
+    found = ibis.array(entries).filter(lambda r: r.notnull())
+    return typed.select(
+        "_source", "_record", typed["_sound"].ifelse(found, ibis.array([malformed])).name("reasons")
+    )
 
 
 VALUE_LENGTH = 1000  # characters of a value that a reason quotes; the whole is in the row's original
@@ -160,12 +163,6 @@ def _with_missing(raw: Expr, rules: RowRules) -> Expr:
     """Optional columns the file does not have are NULL."""
     missing = [c for c in rules.columns if c.name not in raw.columns]
     return raw.mutate(**{c.name: ibis.null("string") for c in missing}) if missing else raw
-
-
-def _lost(cell: Expr, made: Cast, rules: RowRules) -> Expr:
-    """Whether a value was there and could not be cast (or only be coerced, where that is refused)."""
-    failed = made.value.isnull() if rules.coerce else made.value.isnull() | ~made.canonical
-    return cell.notnull() & failed
 
 
 def _text(cell: Expr, dialect: Dialect) -> Expr:

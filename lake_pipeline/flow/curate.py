@@ -12,10 +12,10 @@ from lake_pipeline.datasets.loading import dataset_folders, digest
 from lake_pipeline.engines.casts import Expr
 from lake_pipeline.engines.staging import Staged, stage
 from lake_pipeline.engines.transform import TransformError
-from lake_pipeline.errors import Terminal
+from lake_pipeline.errors import Terminal, Transient
 from lake_pipeline.flow.audit import Verdict, audit, failure_reasons, named_sources
 from lake_pipeline.flow.context import Work
-from lake_pipeline.flow.publish import Candidate, local_files, publish, refuse, store_report
+from lake_pipeline.flow.publish import Candidate, adopt, local_files, publish, refuse, store_report
 from lake_pipeline.flow.state import Balance, Manifest, Memory, Outcome
 from lake_pipeline.flow.validate import Validated, known_objects, rules_hash
 from lake_pipeline.reasons import Reason
@@ -25,6 +25,10 @@ VERSION = "1"  # of what curating means: a new one publishes everything again
 
 class NotValidated(Terminal):
     """The partition has landed objects that were not validated."""
+
+
+class ValidatedTwice(Transient):
+    """Two runs at once validated the same object; the next validation keeps the rows of one."""
 
 
 Action = Literal["published", "refused", "failed", "unchanged", "still refused"]
@@ -63,7 +67,7 @@ def prepare(work: Work, memory: Memory, partitions: list[str]) -> list[Candidate
     """What is known of each partition; raises `NotValidated` where validation is due first."""
     manifests = memory.manifests(partitions)
     receipts = memory.receipts(partitions)
-    outcomes = memory.outcomes(partitions)
+    outcomes = adopt(work, memory, memory.outcomes(partitions), partitions)
     rules = rules_hash(work)
     found = []
     for partition, manifest in manifests.items():
@@ -74,6 +78,9 @@ def prepare(work: Work, memory: Memory, partitions: list[str]) -> list[Candidate
                 f'{work.dataset.name} {partition}: "{waiting[0]}" is not validated under this contract. '
                 f"Materialize validated/{work.dataset.name} first, or use `lake run {work.dataset.name}`."
             )
+        mine = tuple(r for r in receipts.get(partition, []) if r.rules == rules)
+        if len({o.id for r in mine for o in r.objects}) != sum(len(r.objects) for r in mine):
+            raise ValidatedTwice(f"{work.dataset.name} {partition} was validated by two runs at once.")
         previous = outcomes.get(partition)
         published = memory.published(partition, previous)
         visible = memory.manifest(partition, published.manifest).sources if published else ()
@@ -82,7 +89,7 @@ def prepare(work: Work, memory: Memory, partitions: list[str]) -> list[Candidate
                 partition,
                 manifest,
                 Validated(partition, tuple(known.values())),
-                tuple(r for r in receipts.get(partition, []) if r.rules == rules),
+                mine,
                 fingerprint(work, manifest),
                 previous,
                 published,
@@ -134,7 +141,8 @@ def process(work: Work, memory: Memory, todo: list[Candidate], inputs: str) -> d
     balances = {c.partition: balance_of(work, c, staged) for c in todo}
     verdicts = audit(work.dataset, staged_rows(work, backend, staged), balances, source_tables(work, backend))
     for candidate in todo:
-        store_report(work, candidate, inputs, verdicts[candidate.partition])
+        p = candidate.partition
+        store_report(work, candidate, inputs, verdicts[p], balances[p])
     passing = [c for c in todo if not any(v.refuses for v in verdicts[c.partition])]
     outcomes = publish(work, memory, passing, staged, balances, inputs)
     done = {p: Curated(p, "published", outcome, verdicts[p]) for p, outcome in outcomes.items()}

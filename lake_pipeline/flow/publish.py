@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -66,17 +66,15 @@ class Candidate:
         """The URIs of the quarantine's data files that validation made."""
         return [f for r in self.receipts for f in r.quarantine_files]
 
-    def report_key(self, dataset: str) -> str:
-        """Where the report of the candidate's audit is stored."""
-        return f"{dataset}/{partition_folder(self.partition)}/{self.fingerprint}.json"
-
     def number(self) -> int:
         """The number of the newest outcome."""
         return self.previous.number if self.previous else 0
 
 
-def store_report(work: Work, candidate: Candidate, inputs: str, verdicts: Iterable[Verdict]) -> None:
-    """Store what the audit found; from here on, the gate is decided."""
+def store_report(
+    work: Work, candidate: Candidate, inputs: str, verdicts: Iterable[Verdict], balance: Balance
+) -> None:
+    """Store what the audit found, and what publishing would make of it; from here on, the gate is decided."""
     found = list(verdicts)
     document = {
         "dataset": work.dataset.name,
@@ -86,6 +84,9 @@ def store_report(work: Work, candidate: Candidate, inputs: str, verdicts: Iterab
         "run_id": work.run_id,
         "at": work.at.isoformat(),
         "contract_version": work.dataset.contract.version,
+        "manifest": candidate.manifest.number,
+        "balance": asdict(balance),
+        "rejects": candidate.rejects,
         "passed": not any(v.refuses for v in found),
         "checks": [
             {
@@ -99,14 +100,16 @@ def store_report(work: Work, candidate: Candidate, inputs: str, verdicts: Iterab
             for v in found
         ],
     }
-    work.lake.zone("dq-results").write(candidate.report_key(work.dataset.name), dump(document))
+    key = report_key(work, candidate.partition, candidate.fingerprint)
+    work.lake.zone("dq-results").write(key, dump(document))
 
 
 def gate(work: Work, candidate: Candidate, inputs: str) -> None:
     """Raise `GateClosed` unless the stored report says that this very candidate passed."""
     what = f"{work.dataset.name} {candidate.partition}"
     try:
-        report = json.loads(work.lake.zone("dq-results").read(candidate.report_key(work.dataset.name)))
+        key = report_key(work, candidate.partition, candidate.fingerprint)
+        report = json.loads(work.lake.zone("dq-results").read(key))
         found = report["fingerprint"], report["inputs"], report["passed"]
     except ObjectMissing as e:
         raise GateClosed(f"{what}: there is no stored verdict; run it, so that it is audited.") from e
@@ -134,8 +137,8 @@ def publish(
     files = {c.partition: upload_staged(work, c, staged) for c in candidates}
     add = {f for uris in files.values() for f in uris}
     drop = {f.uri for f in work.lake.tables.files(name, partitions)} - add
-    snapshot = work.commit("curated", curated_schema(work, staged), drop, add)
     rejected = {c.partition: {*c.rejects, *quarantine_losers(work, c, staged)} for c in candidates}
+    snapshot = work.commit("curated", curated_schema(work, staged), drop, add)
     set_quarantine(work, rejected)
     done = {}
     for candidate in candidates:
@@ -153,6 +156,53 @@ def publish(
             )
         )
     return done
+
+
+def adopt(work: Work, memory: Memory, outcomes: Mapping[str, Outcome], partitions: list[str]) -> dict[str, Outcome]:
+    """Finish the publishes of runs that were killed between the commit and the outcome; the newest outcomes.
+
+    What is visible decides: its data files are named by their fingerprint, and the report of that
+    fingerprint says what the publish was.
+    """
+    visible: dict[str, list[str]] = {}
+    for file in work.lake.tables.files(f"curated.{work.dataset.name}", partitions):
+        visible.setdefault(file.partition, []).append(file.uri)
+    found = dict(outcomes)
+    for partition, files in visible.items():
+        newest = outcomes.get(partition)
+        published = memory.published(partition, newest)
+        if published and set(published.files) == set(files):
+            continue
+        fingerprint = files[0].rpartition("/")[2].rpartition("-")[0]
+        report = json.loads(work.lake.zone("dq-results").read(report_key(work, partition, fingerprint)))
+        losers = data_key(work, partition, f"keys-{fingerprint}")
+        store = work.lake.zone("quarantine")
+        rejected = [*report["rejects"], *([store.uri(losers)] if store.exists(losers) else [])]
+        set_quarantine(work, {partition: rejected})
+        facts = {k: report[k] for k in ("fingerprint", "inputs", "manifest", "run_id", "at", "contract_version")}
+        found[partition] = memory.write_outcome(
+            Outcome(
+                dataset=work.dataset.name,
+                partition=partition,
+                state="published",
+                balance=Balance(**report["balance"]),
+                files=tuple(sorted(files)),
+                quarantine_files=tuple(sorted(rejected)),
+                number=newest.number if newest else 0,
+                **facts,
+            )
+        )
+    return found
+
+
+def report_key(work: Work, partition: str, fingerprint: str) -> str:
+    """Where the report of an audit is stored."""
+    return f"{work.dataset.name}/{partition_folder(partition)}/{fingerprint}.json"
+
+
+def data_key(work: Work, partition: str, name: str) -> str:
+    """Where a data file of a partition is stored in its zone."""
+    return f"{work.dataset.name}/data/{partition_folder(partition)}/{name}.parquet"
 
 
 def refuse(
@@ -220,12 +270,10 @@ def outcome(
 
 def upload_staged(work: Work, candidate: Candidate, staged: Staged) -> list[str]:
     """Put a candidate's data files under names that follow from its fingerprint."""
-    folder = f"{work.dataset.name}/data/{partition_folder(candidate.partition)}"
     paths = sorted(f.path for f in staged.files if f.partition == candidate.partition)
-    return [
-        upload(work, "curated", f"{folder}/{candidate.fingerprint}-{index}.parquet", path)
-        for index, path in enumerate(paths)
-    ]
+    names = (f"{candidate.fingerprint}-{index}" for index in range(len(paths)))
+    keys = (data_key(work, candidate.partition, name) for name in names)
+    return [upload(work, "curated", key, path) for key, path in zip(keys, paths, strict=True)]
 
 
 def curated_schema(work: Work, staged: Staged) -> pa.Schema:
@@ -280,8 +328,7 @@ def quarantine_rows(
     count = work.engine.copy_one(backend, entries, path)
     if not count:
         return 0, []
-    folder = f"{work.dataset.name}/data/{partition_folder(candidate.partition)}"
-    return count, [upload(work, "quarantine", f"{folder}/{name}.parquet", path)]
+    return count, [upload(work, "quarantine", data_key(work, candidate.partition, name), path)]
 
 
 def local_files(work: Work, candidate: Candidate) -> list[Path]:

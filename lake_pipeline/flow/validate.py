@@ -195,24 +195,41 @@ def commit(
     retired: list[Receipt] = []
     for partition, manifest in manifests.items():
         again = {o.id for o in written[partition].objects} if partition in written else set()
-        old = [r for r in receipts.get(partition, []) if is_retired(r, rules, manifest, again)]
-        retired += old
-        new += survivors(work, partition, old, manifest, again, rules)
-    add = {f for r in new for f in r.validated_files}
-    drop = {f for r in retired for f in r.validated_files} - add
-    if add or drop:
-        schema = merged_schema(work, [p for b in batches for p in b.good])
-        work.commit("validated", schema, drop, add)
+        old = retired_of(receipts.get(partition, []), rules, manifest, again)
+        retired += [receipt for receipt, _ in old]
+        new += survivors(work, partition, old, rules)
+    touched = {r.partition for r in (*new, *retired)}
+    if touched:
+        stay = {f for p in touched for r in receipts.get(p, []) if r not in retired for f in r.validated_files}
+        add = {f for r in new for f in r.validated_files}
+        # all else: what is retired, and what a run that was killed before its receipt has left
+        drop = {f.uri for f in work.lake.tables.files(f"validated.{work.dataset.name}", touched)} - add - stay
+        if add or drop:
+            schema = merged_schema(work, [p for b in batches for p in b.good])
+            work.commit("validated", schema, drop, add)
     settle_quarantine(work, memory, new, retired)
     for receipt in new:
         memory.write_receipt(receipt)
     return {partition: receipt.objects for partition, receipt in written.items()}
 
 
-def is_retired(receipt: Receipt, rules: str, manifest: Manifest, again: set[str]) -> bool:
-    """Whether a receipt's rows count no longer, all or some: other rules, superseded or validated again."""
+def retired_of(
+    receipts: list[Receipt], rules: str, manifest: Manifest, again: set[str]
+) -> list[tuple[Receipt, set[str]]]:
+    """The receipts whose rows count no longer, all or some, each with the objects that are to stay.
+
+    They are of other rules; or hold an object that is superseded, or validated again: now, or by a run
+    beside the one that wrote them.
+    """
     counting = {e.id for e in manifest.sources}
-    return receipt.rules != rules or any(o.id not in counting or o.id in again for o in receipt.objects)
+    taken, found = set(again), []
+    for receipt in reversed(receipts):
+        mine = {o.id for o in receipt.objects}
+        stay = (mine & counting) - taken
+        if receipt.rules != rules or stay != mine:
+            found.append((receipt, stay))
+        taken |= mine
+    return found[::-1]
 
 
 def settle_quarantine(work: Work, memory: Memory, new: list[Receipt], retired: list[Receipt]) -> None:
@@ -293,21 +310,17 @@ def keep_files(work: Work, batch: Batch) -> None:
 
 
 def survivors(
-    work: Work, partition: str, retired: list[Receipt], manifest: Manifest, again: set[str], rules: str
+    work: Work, partition: str, retired: list[tuple[Receipt, set[str]]], rules: str
 ) -> list[Receipt]:
-    """What stays of retired receipts, as one receipt that replaces them.
-
-    That is: objects that are not validated again, because their rows are as they should be, or because
-    the objects are gone.
+    """What stays of retired receipts, as one receipt that replaces them: objects that are not validated
+    again, because their rows are as they should be, or because the objects are gone.
     """
-    counting = {e.id for e in manifest.sources} - again
-    objects = tuple(o for r in retired for o in r.objects if o.id in counting)
     if not retired:
         return []
-    ids = [o.id for o in objects]
-    batch = digest([r.batch for r in retired], ids, rules)[:16]
-    validated = [f for r in retired for f in r.validated_files]
-    rejected = [f for r in retired for f in r.quarantine_files]
+    objects = tuple(o for r, stay in retired for o in r.objects if o.id in stay)
+    batch = digest([r.batch for r, _ in retired], [o.id for o in objects], rules)[:16]
+    good = [only(work, "validated", r.validated_files, stay, batch) for r, stay in retired]
+    bad = [only(work, "quarantine", r.quarantine_files, stay, batch) for r, stay in retired]
     return [
         Receipt(
             dataset=work.dataset.name,
@@ -317,26 +330,28 @@ def survivors(
             run_id=work.run_id,
             at=work.at.isoformat(),
             objects=objects,
-            validated_files=only(work, "validated", validated, ids, batch),
-            quarantine_files=only(work, "quarantine", rejected, ids, batch),
-            replaces=tuple(r.batch for r in retired if r.batch != batch),
+            validated_files=tuple(dict.fromkeys(f for files in good for f in files)),
+            quarantine_files=tuple(dict.fromkeys(f for files in bad for f in files)),
+            replaces=tuple(r.batch for r, _ in retired if r.batch != batch),
         )
     ]
 
 
-def only(work: Work, zone: str, uris: Iterable[str], ids: list[str], mark: str) -> tuple[str, ...]:
+def only(work: Work, zone: str, uris: Iterable[str], ids: Iterable[str], mark: str) -> tuple[str, ...]:
     """Data files with the rows of some objects only: as they are, or copies; empty ones are left out."""
     store = work.lake.zone(zone)
+    wanted = pa.array(sorted(ids), pa.string())
     made = []
-    for number, uri in enumerate(uris):
+    for uri in uris:
         table = pq.read_table(store.fetch(store.key(uri), work.folder / "fetched"))
-        kept = table.filter(pc.is_in(table["_source"], pa.array(ids, pa.string())))
+        kept = table.filter(pc.is_in(table["_source"], wanted))
         if kept.num_rows == table.num_rows:
             made.append(uri)
         elif kept.num_rows:
-            path = work.folder / f"{mark}-{number}.parquet"
+            folder, _, name = store.key(uri).rpartition("/")
+            path = work.folder / f"{mark}-{digest(name, wanted.to_pylist())[:8]}.parquet"
             pq.write_table(kept, path, compression="zstd")
-            made.append(upload(work, zone, f"{store.key(uri).rpartition('/')[0]}/{path.name}", path))
+            made.append(upload(work, zone, f"{folder}/{path.name}", path))
     return tuple(made)
 
 

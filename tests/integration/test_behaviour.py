@@ -27,7 +27,7 @@ from lake_pipeline.errors import Transient
 from lake_pipeline.flow.context import working
 from lake_pipeline.flow.curate import NotValidated, prepare, source_snapshots
 from lake_pipeline.flow.inventory import ManifestError
-from lake_pipeline.flow.publish import GateClosed, gate
+from lake_pipeline.flow.publish import GateClosed, gate, report_key
 from lake_pipeline.flow.state import Memory
 from lake_pipeline.storage import Lake
 
@@ -293,7 +293,7 @@ def test_publishing_asks_the_stored_report(lake_folder: Lake, sales: Dataset) ->
         inputs = source_snapshots(work)
         with pytest.raises(GateClosed, match="does not let it pass"):
             gate(work, candidate, inputs)
-        report = candidate.report_key("sales")
+        report = report_key(work, DAY, candidate.fingerprint)
         lake_folder.zone("dq-results").delete([report])
         with pytest.raises(GateClosed, match="no stored verdict"):
             gate(work, candidate, inputs)
