@@ -22,8 +22,8 @@ class Settings:
       its own bucket (``s3://acme-{zone}``); without it, zones are folders below the root.
     catalog: ``LAKE_CATALOG``: an SQLAlchemy URI of the Iceberg catalog's database, or ``glue``.
     home: the machine's own folder for this lake: spool, and by default the catalog and Dagster's home.
-    dataset_folders: ``LAKE_DEFS``, separated like ``PATH``, and ``defs`` in the home where it exists:
-      further folders that hold dataset folders; one of them replaces a shipped dataset of its name.
+    dataset_folders: ``LAKE_DEFS``: further folders that hold dataset folders, separated like ``PATH``, and
+      ``defs`` in the home where it exists; one of them replaces a shipped dataset of its name.
     """
 
     root: str

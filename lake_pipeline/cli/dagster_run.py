@@ -15,7 +15,7 @@ import dagster as dg
 
 from lake_pipeline.components.definitions import dataset_definitions, job_name
 from lake_pipeline.datasets import Dataset
-from lake_pipeline.datasets.partitioning import runs_of
+from lake_pipeline.datasets.partitioning import UNPARTITIONED, runs_of
 from lake_pipeline.flow.state import Memory, Outcome
 from lake_pipeline.resources import LakeResource
 from lake_pipeline.storage import Lake
@@ -66,7 +66,7 @@ def run_partitions(lake: Lake, dataset: Dataset, partitions: list[str], force: b
     """Run partitions, adjoining ones in one Dagster run; returns what became of each."""
     memory = Memory(lake, dataset)
     before = memory.outcomes(partitions)
-    runs: dict[str, tuple[str, str]] = {}
+    runs: dict[str, tuple[str, str, bool]] = {}
     with instance_of(lake) as instance, quiet():
         job = job_of(dataset)
         for keys in runs_of(dataset.config.partitions, partitions):
@@ -77,7 +77,8 @@ def run_partitions(lake: Lake, dataset: Dataset, partitions: list[str], force: b
                 raise_on_error=False,
             )
             error = error_of(result)
-            runs.update({key: (result.run_id, error) for key in keys})
+            done = set(keys) if result.success else materialized(instance, dataset, result.run_id)
+            runs.update({k: (result.run_id, error, k in done) for k in keys})
     after = memory.outcomes(partitions)
     return [ran(dataset, p, before.get(p), after.get(p), *runs[p]) for p in partitions]
 
@@ -109,12 +110,26 @@ def tags_of(dataset: Dataset, keys: list[str], force: bool) -> dict[str, str]:
     return {**tags, RANGE_START: keys[0], RANGE_END: keys[-1]}
 
 
+def materialized(instance: dg.DagsterInstance, dataset: Dataset, run_id: str) -> set[str]:
+    """The partitions of curated that a run found, or made, as they should be, though it failed."""
+    logs = instance.all_logs(run_id, of_type=dg.DagsterEventType.ASSET_MATERIALIZATION)
+    events = [e.dagster_event for e in logs if e.dagster_event]
+    curated = dg.AssetKey(["curated", dataset.name])
+    return {e.partition or UNPARTITIONED for e in events if e.asset_key == curated}
+
+
 def ran(
-    dataset: Dataset, partition: str, before: Outcome | None, after: Outcome | None, run_id: str, error: str
+    dataset: Dataset,
+    partition: str,
+    before: Outcome | None,
+    after: Outcome | None,
+    run_id: str,
+    error: str,
+    done: bool,
 ) -> Ran:
     """What a run did, by the outcomes before and after it."""
     new = after is not None and (before is None or after.number != before.number)
-    if after is None or (error and not new and after.state == "published"):
+    if after is None or (after.state == "published" and not done):
         return Ran(dataset.name, partition, "failed", after, run_id, error or "nothing has landed")
     if after.state == "published":
         return Ran(dataset.name, partition, "published" if new else "unchanged", after, run_id)

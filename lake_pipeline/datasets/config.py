@@ -111,7 +111,7 @@ DEFAULT_SUFFIXES = {
 class Partitions(Value):
     """How the dataset is cut. With `column`, every row must lie in its file's partition."""
 
-    by: Literal["none", "monthly", "daily", "hourly"] = "none"
+    by: Literal["none", "monthly", "daily", "hourly"] = Field("none", description="the width of a partition")
     start: str = Field("", description="the first partition's date, e.g. 2013-01-01")
     end: str = Field("", description="the day after the last partition, for data that ended")
     column: str = Field("", description="a date or timestamp column that decides a row's partition")
@@ -129,17 +129,19 @@ class Partitions(Value):
 class Deduplicate(Value):
     """Of rows with equal `key` within a partition one stays: the last by `order_by` (ties: the later landed)."""
 
-    key: tuple[str, ...] = Field(min_length=1)
-    order_by: tuple[str, ...] = ()
-    keep: Literal["last", "first"] = "last"
-    losers: Literal["drop", "quarantine"] = Field("drop", description="quarantine: as DUPLICATE_KEY")
+    key: tuple[str, ...] = Field(min_length=1, description="contract columns; a NULL equals no other value")
+    order_by: tuple[str, ...] = Field((), description="contract columns; without any, the order of landing")
+    keep: Literal["last", "first"] = Field("last", description="which row of a key stays")
+    losers: Literal["drop", "quarantine"] = Field(
+        "drop", description="drop: counted as deduplicated; quarantine: as DUPLICATE_KEY"
+    )
 
 
 class RejectBudget(Value):
     """How many of a file's rows may be rejects; above either bound the whole file is refused."""
 
-    rows: int | None = Field(None, ge=0)
-    percent: float | None = Field(None, ge=0, le=100)
+    rows: int | None = Field(None, ge=0, description="the most rejected rows; no limit by default")
+    percent: float | None = Field(None, ge=0, le=100, description="the most, in percent of the file's rows")
 
     def exceeded(self, rejected: int, total: int) -> bool:
         """Whether `rejected` of `total` rows are too many."""
@@ -151,15 +153,15 @@ class RejectBudget(Value):
 class FileSize(Value):
     """The sizes in bytes that a file may have as it lands."""
 
-    min: int = Field(1, ge=1)
-    max: int = Field(50 * 1024**3, ge=1)
+    min: int = Field(1, ge=1, description="smaller is FILE_TOO_SMALL")
+    max: int = Field(50 * 1024**3, ge=1, description="larger is FILE_TOO_LARGE")
 
 
 class Retries(Value):
     """How Dagster repeats a step after a transient error: exponential backoff with jitter."""
 
-    attempts: int = Field(3, ge=0)
-    first_seconds: float = Field(2.0, gt=0)
+    attempts: int = Field(3, ge=0, description="how often a step is repeated")
+    first_seconds: float = Field(2.0, gt=0, description="the wait before the first repeat")
 
 
 class Python(Value):
@@ -168,7 +170,7 @@ class Python(Value):
     It may drop rows and add columns, and must keep the columns ``_partition``, ``_source``, ``_record``.
     """
 
-    python: str = Field(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")
+    python: str = Field(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$", description="module:function, importable")
     derives: tuple[str, ...] = Field((), description="contract columns that the function makes")
 
 
@@ -181,17 +183,26 @@ class DatasetConfig(BaseModel):
         description="path template of landed files below the raw zone, e.g. orders/{yyyy}/{mm}/{dd}/"
     )
     contract: str = Field("contract.yaml", description="the contract's file, relative to this one")
-    formats: tuple[Format, ...] = Field((Csv(),), min_length=1)
-    partitions: Partitions = Partitions()
+    formats: tuple[Format, ...] = Field(
+        (Csv(),), min_length=1, description="the formats files may have, told apart by their suffixes"
+    )
+    partitions: Partitions = Field(Partitions(), description="how the dataset is cut")
     transform: tuple[Any, ...] | Python = Field((), description="declared steps, or python: module:function")
-    deduplicate: Deduplicate | None = None
-    reject_budget: RejectBudget = RejectBudget()
-    overwritten_keys: Literal["reprocess", "ignore", "quarantine"] = "reprocess"
-    duplicate_content: Literal["quarantine", "allow"] = "quarantine"
-    producer_manifest: Literal["none", "required"] = "none"
-    file_size: FileSize = FileSize()
-    engine: Literal["duckdb"] = "duckdb"
-    retries: Retries = Retries()
+    deduplicate: Deduplicate | None = Field(None, description="which of several rows with one key stays")
+    reject_budget: RejectBudget = Field(RejectBudget(), description="how many rows of a file may be rejected")
+    overwritten_keys: Literal["reprocess", "ignore", "quarantine"] = Field(
+        "reprocess",
+        description="a landed key is overwritten: take the new object, keep the first, or refuse the new one",
+    )
+    duplicate_content: Literal["quarantine", "allow"] = Field(
+        "quarantine", description="a file with the content of another of its partition: refuse it, or take it"
+    )
+    producer_manifest: Literal["none", "required"] = Field(
+        "none", description="required: a partition waits for a _MANIFEST.json that lists its files"
+    )
+    file_size: FileSize = Field(FileSize(), description="the sizes a file may have")
+    engine: Literal["duckdb"] = Field("duckdb", description="what runs the work")
+    retries: Retries = Field(Retries(), description="how transient errors are repeated")
 
     @field_validator("transform")
     @classmethod

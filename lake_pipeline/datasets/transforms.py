@@ -24,7 +24,7 @@ class Step(Protocol):
 
 @dataclass(frozen=True)
 class Rename:
-    """``rename: {new: old}``."""
+    """``rename: {new: old}``: a column under another name."""
 
     columns: Mapping[str, str]
 
@@ -35,7 +35,7 @@ class Rename:
 
 @dataclass(frozen=True)
 class Derive:
-    """``derive: {name: SQL expression}``; an existing name is replaced."""
+    """``derive: {name: SQL expression}``: a computed column; one of that name is replaced."""
 
     columns: Mapping[str, str]
 
@@ -61,7 +61,7 @@ def names_in(sql: str) -> set[str]:
 
 @dataclass(frozen=True)
 class Upper:
-    """``upper: [columns]``."""
+    """``upper: [columns]``: in upper case."""
 
     columns: tuple[str, ...]
 
@@ -71,11 +71,11 @@ class Upper:
 
 
 class Lower(Upper):
-    """``lower: [columns]``."""
+    """``lower: [columns]``: in lower case."""
 
 
 class Trim(Upper):
-    """``trim: [columns]``: white space at both ends."""
+    """``trim: [columns]``: without white space at both ends."""
 
 
 @dataclass(frozen=True)

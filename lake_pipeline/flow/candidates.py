@@ -19,13 +19,12 @@ from lake_pipeline.engines.duckdb import DuckDB
 from lake_pipeline.engines.parts import Part, PartFile
 from lake_pipeline.flow.state import Entry
 from lake_pipeline.formats import delimited
-from lake_pipeline.formats.spool import Refused, Spooled, check_size, format_of, spool
+from lake_pipeline.formats.spool import PART_BYTES, Refused, Spooled, check_size, format_of, spool
 from lake_pipeline.reasons import Reason
 from lake_pipeline.storage import ObjectStore
 
 SPOOLERS = 4
 PART_FILES = 2000
-PART_BYTES = 64 * 1024 * 1024
 
 
 @dataclass(frozen=True)

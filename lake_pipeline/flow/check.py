@@ -63,5 +63,9 @@ def check(lake: Lake, dataset: Dataset, file: Path, partition: str | None) -> Pr
                 for f in scratch.tables.files(f"quarantine.{dataset.name}")
             ]
             rows = work.engine.rows(paths, SAMPLE) if paths else []
-    rejects = tuple({**r, "reasons": r["reasons"]} for r in rows if (r["stage"], r["kind"]) == ("INGEST_VALIDATION", "row"))
+    rejects = tuple(
+        {**r, "reasons": r["reasons"]}
+        for r in rows
+        if (r["stage"], r["kind"]) == ("INGEST_VALIDATION", "row")
+    )
     return Preview(receipt, tuple(json.loads(json.dumps(r, default=str)) for r in rejects), curated)

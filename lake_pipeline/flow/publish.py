@@ -158,7 +158,9 @@ def publish(
     return done
 
 
-def adopt(work: Work, memory: Memory, outcomes: Mapping[str, Outcome], partitions: list[str]) -> dict[str, Outcome]:
+def adopt(
+    work: Work, memory: Memory, outcomes: Mapping[str, Outcome], partitions: list[str]
+) -> dict[str, Outcome]:
     """Finish the publishes of runs that were killed between the commit and the outcome; the newest outcomes.
 
     What is visible decides: its data files are named by their fingerprint, and the report of that
@@ -179,7 +181,9 @@ def adopt(work: Work, memory: Memory, outcomes: Mapping[str, Outcome], partition
         store = work.lake.zone("quarantine")
         rejected = [*report["rejects"], *([store.uri(losers)] if store.exists(losers) else [])]
         set_quarantine(work, {partition: rejected})
-        facts = {k: report[k] for k in ("fingerprint", "inputs", "manifest", "run_id", "at", "contract_version")}
+        facts = {
+            k: report[k] for k in ("fingerprint", "inputs", "manifest", "run_id", "at", "contract_version")
+        }
         found[partition] = memory.write_outcome(
             Outcome(
                 dataset=work.dataset.name,

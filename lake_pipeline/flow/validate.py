@@ -200,10 +200,12 @@ def commit(
         new += survivors(work, partition, old, rules)
     touched = {r.partition for r in (*new, *retired)}
     if touched:
-        stay = {f for p in touched for r in receipts.get(p, []) if r not in retired for f in r.validated_files}
-        add = {f for r in new for f in r.validated_files}
+        stay = {
+            f for p in touched for r in receipts.get(p, []) if r not in retired for f in r.validated_files
+        }
+        add = stay | {f for r in new for f in r.validated_files}
         # all else: what is retired, and what a run that was killed before its receipt has left
-        drop = {f.uri for f in work.lake.tables.files(f"validated.{work.dataset.name}", touched)} - add - stay
+        drop = {f.uri for f in work.lake.tables.files(f"validated.{work.dataset.name}", touched)} - add
         if add or drop:
             schema = merged_schema(work, [p for b in batches for p in b.good])
             work.commit("validated", schema, drop, add)
@@ -233,19 +235,22 @@ def retired_of(
 
 
 def settle_quarantine(work: Work, memory: Memory, new: list[Receipt], retired: list[Receipt]) -> None:
-    """Put the rejects of new receipts in, and those of retired ones out, where nothing is published yet."""
-    add = {f for r in new for f in r.quarantine_files}
-    drop = {f for r in retired for f in r.quarantine_files}
-    if not add | drop:
-        return
-    touched = {r.partition for r in (*new, *retired) if r.quarantine_files}
+    """Put the rejects of new receipts in, and those of retired ones out.
+
+    Where rows are published that are to be replaced, the quarantine is what it was with the newest
+    outcome: their rejects go, and the new ones come, with the next.
+    """
     replaced = {r.partition for r in retired}
-    outcomes = memory.outcomes(touched & replaced)
-    held = {p for p in touched & replaced if memory.published(p, outcomes.get(p))}
+    outcomes = memory.outcomes(replaced) if replaced else {}
+    held = {p: o for p, o in outcomes.items() if memory.published(p, o)}
+    there = (
+        {f.uri for f in work.lake.tables.files(f"quarantine.{work.dataset.name}", held)} if held else set()
+    )
     add = {f for r in new if r.partition not in held for f in r.quarantine_files}
-    drop = {f for r in retired if r.partition not in held for f in r.quarantine_files} - add
-    if add or drop:
-        work.commit("quarantine", quarantine.SCHEMA, drop, add)
+    add |= {f for o in held.values() for f in o.quarantine_files}
+    drop = there | {f for r in retired if r.partition not in held for f in r.quarantine_files}
+    if add or drop - add:
+        work.commit("quarantine", quarantine.SCHEMA, drop - add, add)
 
 
 def receipt_of(work: Work, batch: Batch, rules: str) -> Receipt:
@@ -312,8 +317,9 @@ def keep_files(work: Work, batch: Batch) -> None:
 def survivors(
     work: Work, partition: str, retired: list[tuple[Receipt, set[str]]], rules: str
 ) -> list[Receipt]:
-    """What stays of retired receipts, as one receipt that replaces them: objects that are not validated
-    again, because their rows are as they should be, or because the objects are gone.
+    """What stays of retired receipts, as one receipt that replaces them.
+
+    These are objects that are not validated again: their rows are as they should be, or they are gone.
     """
     if not retired:
         return []

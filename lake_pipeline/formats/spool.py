@@ -11,11 +11,14 @@ import codecs
 import hashlib
 import re
 import zlib
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from itertools import chain
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 import zstandard
@@ -24,7 +27,8 @@ from lake_pipeline.datasets.config import Csv, Format, Parquet
 from lake_pipeline.reasons import Reason
 from lake_pipeline.storage import ObjectMeta
 
-PART_BYTES = 64 * 1024 * 1024
+PART_BYTES = 32 * 1024 * 1024
+BIG = 1024 * 1024  # bytes that are worth another thread
 BOM = b"\xef\xbb\xbf"
 SPACE = ord(" ")
 KEPT = 16  # bytes remembered of the text before, for what stands across two chunks
@@ -97,12 +101,18 @@ def spool(chunks: Iterable[memoryview], name: str, form: Format, target: Path) -
     `target` is a path without suffix; the parts' names sort in their order.
     """
     sha = hashlib.sha256()
-    plain = decompressed(hashed(chunks, sha), compression_of(name, form))
+    with Behind() as hashing:
+        found = _spool(hashed(chunks, sha, hashing), name, form, target)
+    return replace(found, sha256=sha.hexdigest())
+
+
+def _spool(chunks: Iterator[bytes], name: str, form: Format, target: Path) -> Spooled:
+    plain = decompressed(chunks, compression_of(name, form))
     if isinstance(form, Parquet):
         with target.open("wb") as out:
             for chunk in plain:
                 out.write(chunk)
-        return Spooled(form, (target,), sha.hexdigest())
+        return Spooled(form, (target,), sha256="")
     encoding = form.encoding if isinstance(form, Csv) else "utf-8"
     quote, delimiter = (form.quote, form.separator) if isinstance(form, Csv) else ("", "")
     writer = PartWriter(target, quote.encode(), delimiter.encode())
@@ -111,14 +121,46 @@ def spool(chunks: Iterable[memoryview], name: str, form: Format, target: Path) -
             writer.write(chunk)
     if writer.blank:
         raise Refused("EMPTY_FILE", "The file has nothing but white space in it.")
-    return replace(writer.spooled(form), sha256=sha.hexdigest())
+    return writer.spooled(form)
 
 
-def hashed(chunks: Iterable[memoryview], sha: hashlib._Hash) -> Iterator[bytes]:
+class Behind:
+    """Work on big buffers that needs no GIL, in order, on a thread behind; small buffers are done at once."""
+
+    def __init__(self) -> None:
+        self._pool: ThreadPoolExecutor | None = None
+        self._waiting: deque[Future[object]] = deque()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.finish()
+        if self._pool is not None:
+            self._pool.shutdown()
+
+    def do(self, work: Callable[[bytes], object], data: bytes) -> None:
+        """Do the work on the data, now or soon; not more than a few buffers wait."""
+        if self._pool is None and len(data) < BIG:
+            work(data)
+            return
+        self._pool = self._pool or ThreadPoolExecutor(1)
+        while len(self._waiting) >= 4:
+            self._waiting.popleft().result()
+        self._waiting.append(self._pool.submit(work, data))
+
+    def finish(self) -> None:
+        """Wait until all is done; raises what the work raised."""
+        while self._waiting:
+            self._waiting.popleft().result()
+
+
+def hashed(chunks: Iterable[memoryview], sha: hashlib._Hash, behind: Behind) -> Iterator[bytes]:
     """The chunks, fed to the hash as they pass."""
     for chunk in chunks:
-        sha.update(chunk)
-        yield bytes(chunk)
+        data = bytes(chunk)
+        behind.do(sha.update, data)
+        yield data
 
 
 def compression_of(name: str, form: Format) -> str:
@@ -242,6 +284,7 @@ class PartWriter:
         self._odd_seen = False
         self._paths, self._starts = [target], [0]
         self._out = target.open("wb")
+        self._behind = Behind()
         self._size = self._breaks = self._quoted = 0
         self._full = False
         self._nul, self.blank, self._last, self._head = False, True, b"", b""
@@ -277,7 +320,7 @@ class PartWriter:
         return None
 
     def _append(self, text: bytes) -> None:
-        self._out.write(text)
+        self._behind.do(self._out.write, text)
         self._size += len(text)
         self._breaks += text.count(b"\n")
         self._quoted += text.count(self._quote) if self._quote else 0
@@ -289,6 +332,7 @@ class PartWriter:
         self._last = text[-KEPT:] if len(text) >= KEPT else (self._last + text)[-KEPT:]
 
     def _next(self) -> None:
+        self._behind.finish()
         self._out.close()
         self._paths.append(self._target.with_name(f"{self._target.name}.{len(self._paths)}"))
         self._starts.append(self._breaks)
@@ -297,6 +341,8 @@ class PartWriter:
 
     def close(self) -> None:
         """Finish the last part."""
+        with self._behind:
+            self._behind.finish()
         self._out.close()
 
     def spooled(self, form: Format) -> Spooled:
