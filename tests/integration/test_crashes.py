@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from lakes import DAY, NEXT, View, check_law, csv, json_lines, make_dataset, put, run
 
-from lake_pipeline.datasets import Dataset, load_dataset
+from lake_pipeline.datasets import Dataset
 from lake_pipeline.errors import Transient
 from lake_pipeline.settings import Settings
 from lake_pipeline.storage import Lake, ObjectStore, Tables
@@ -63,18 +63,36 @@ def content(lake: Lake, dataset: Dataset) -> dict[str, Any]:
     view = check_law(lake, dataset)
     names = {r.id: r.uri.rpartition("/")[2] for p in (DAY, NEXT) for r in view.receipts(p)}
     rows = {
-        zone: sorted(str([names.get(r["_source"]), *sorted((k, v) for k, v in r.items() if k not in MOVING)]) for r in found)
+        zone: sorted(
+            str([names.get(r["_source"]), *sorted((k, v) for k, v in r.items() if k not in MOVING)])
+            for r in found
+        )
         for zone, found in (("curated", view.curated), ("validated", view.validated))
     }
     rejected = sorted(
-        str((r["_partition"], names.get(r["_source"]), r["line"], r["raw"], [x["code"] for x in r["reasons"]], r["rows"]))
+        str(
+            (
+                r["_partition"],
+                names.get(r["_source"]),
+                r["line"],
+                r["raw"],
+                [x["code"] for x in r["reasons"]],
+                r["rows"],
+            )
+        )
         for r in view.quarantine
     )
     receipts = sorted(
         (names[r.id], r.rows, r.valid, r.quarantined, r.reason) for p in (DAY, NEXT) for r in view.receipts(p)
     )
     states = {p: (s.state, s.balance, s.reasons) for p, s in view.status().items()}
-    return {**rows, "quarantine": rejected, "receipts": receipts, "states": states, "files": sorted(view.kept_files())}
+    return {
+        **rows,
+        "quarantine": rejected,
+        "receipts": receipts,
+        "states": states,
+        "files": sorted(view.kept_files()),
+    }
 
 
 MOVING = ("_source",)
@@ -83,7 +101,12 @@ MOVING = ("_source",)
 def first(lake: Lake, dataset: Dataset) -> None:
     """Two partitions; one is refused by its gate. Two layouts, so that a batch has several data files."""
     put(lake, dataset, "a.csv", csv("a1,1,2026-03-01", "a2,x,2026-03-01", "a3,-3,2026-03-01"))
-    put(lake, dataset, "b.jsonl", json_lines({"id": "b1", "amount": 1}, {"id": "b2", "amount": "?"}, {"id": "a1"}))
+    put(
+        lake,
+        dataset,
+        "b.jsonl",
+        json_lines({"id": "b1", "amount": 1}, {"id": "b2", "amount": "?"}, {"id": "a1"}),
+    )
     put(lake, dataset, "bad.txt", b"?")
     put(lake, dataset, "a.csv", csv("n1,1,2026-03-02", "n2,1,2026-03-02", "n2,x,2026-03-02"), NEXT)
     put(lake, dataset, "b.csv", csv("7,n2", "8,n3", header="amount,id"), NEXT)
@@ -198,7 +221,8 @@ def test_more_may_land_between_a_kill_and_the_next_run(spoil: bool, sales: Datas
 EXIT = """
 import os, sys
 from pathlib import Path
-from test_crashes import EFFECTS, lake_at, load_dataset, run
+from lake_pipeline.datasets import load_dataset
+from test_crashes import EFFECTS, lake_at, run
 left = int(sys.argv[3])
 def fatal(effect):
     def wrapped(*args, **kwargs):
@@ -230,7 +254,9 @@ def test_a_process_that_disappears(sales: Dataset, tmp_path: Path) -> None:
         assert process.returncode == 9
         run(lake, sales, DAY, NEXT)
         assert content(lake, sales) == expected
-        assert [p.name for p in (lake.settings.home / "spool").iterdir()], "the killed process left only scratch"
+        assert [p.name for p in (lake.settings.home / "spool").iterdir()], (
+            "the killed process left only scratch"
+        )
 
 
 def content_after_run(path: Path, sales: Dataset) -> dict[str, Any]:
