@@ -90,7 +90,7 @@ class DuckDB:
     def cursor(self) -> Iterator[duckdb.DuckDBPyConnection]:
         """A connection for one thread's work."""
         cursor = self.connection.cursor()
-        cursor.execute("SET TimeZone = 'UTC'")
+        cursor.execute("SET TimeZone = 'UTC'; SET partitioned_write_flush_threshold = 122880")
         try:
             yield cursor
         except duckdb.OutOfMemoryException as e:

@@ -160,21 +160,23 @@ def fill(work: Work, batches: list[Batch], scanned: Scanned) -> None:
         for id_, counts in item.result.coerced.items():
             batch = by_partition[scanned.candidates[id_].partition]
             batch.coerced.setdefault(id_, Counter()).update(counts)
-        write_rejects(work, item, scanned, writers)
+    write_rejects(work, scanned, writers)
     for batch in batches:
         batch.bad = writers[batch.partition].close()
 
 
-def write_rejects(
-    work: Work, item: Scan, scanned: Scanned, writers: Mapping[str, rejects.RejectWriter]
-) -> None:
-    """Explain the rejected rows of a scan, to the quarantine of their partitions."""
-    if not item.result.rejected:
-        return
-    for rows in work.engine.explain(item.part, item.rules, item.result.rejected):
-        entries = list(rejects.row_entries(work, rows, scanned.candidates))
-        for partition in dict.fromkeys(e["_partition"] for e in entries):
-            writers[partition].write([e for e in entries if e["_partition"] == partition])
+def write_rejects(work: Work, scanned: Scanned, writers: Mapping[str, rejects.RejectWriter]) -> None:
+    """Explain the rejected rows, to the quarantine of their partitions; scans that are alike share a query."""
+    alike: dict[Any, list[Scan]] = {}
+    for item in scanned.scans:
+        if item.result.rejected:
+            alike.setdefault((item.part.columns, item.rules), []).append(item)
+    for items in alike.values():
+        paths = [path for item in items for path in item.result.rejected]
+        for rows in work.engine.explain(items[0].part, items[0].rules, paths):
+            entries = list(rejects.row_entries(work, rows, scanned.candidates))
+            for partition in dict.fromkeys(e["_partition"] for e in entries):
+                writers[partition].write([e for e in entries if e["_partition"] == partition])
 
 
 def commit(
