@@ -199,9 +199,9 @@ def shown_type(spec: Mapping[str, Any]) -> str:
         return code(spec["const"])
     if spec.get("type") == "array":
         return f"list of {shown_type(spec.get('items', {}))}"
-    return {"string": "text", "boolean": "`true` or `false`", "integer": "whole number"}.get(
-        spec.get("type", ""), spec.get("type", "step")
-    )
+    words = {"string": "text", "boolean": "`true` or `false`", "integer": "whole number"}
+    kind = str(spec.get("type", "step"))
+    return words.get(kind, kind)
 
 
 TYPES: tuple[tuple[str, Any, str], ...] = (
@@ -247,11 +247,11 @@ def contract() -> Iterator[str]:
     yield "## Drift policy"
     yield "What to do when a file's columns are not the contract's: the custom property `drift`, a mapping."
     defaults = DriftPolicy()
-    rows = [
+    policies = [
         (code(key), " ".join(map(code, values)), code(getattr(defaults, key)))
         for key, values in POLICIES.items()
     ]
-    yield table(("key", "values", "default"), rows)
+    yield table(("key", "values", "default"), policies)
     yield prose((DriftPolicy.__doc__ or "").split("\n\n", 2)[2])
     kinds = re.findall(
         r'"(\w+)"', inspect.getsource(sys.modules[DriftEvent.__module__]).split("Kind = ")[1].split("]")[0]
@@ -299,7 +299,9 @@ def rules() -> Iterator[str]:
 def cast_page() -> Iterator[str]:
     """The casts, from the docstring of `engines/casts.py`."""
     text = prose(casts.__doc__ or "")
-    before, after = re.split(r"^=+(?: +=+)+$.*^=+(?: +=+)+$", text, maxsplit=1, flags=re.MULTILINE | re.DOTALL)
+    before, after = re.split(
+        r"^=+(?: +=+)+$.*^=+(?: +=+)+$", text, maxsplit=1, flags=re.MULTILINE | re.DOTALL
+    )
     yield "# Casts"
     sentence = before.strip().removeprefix("Casts: ")
     yield sentence[:1].upper() + sentence[1:]

@@ -107,7 +107,8 @@ class Template:
         first = {name.partition("_")[0]: value for name, value in reversed(found.items())}
         partition = self._key(first)
         if partition is None:
-            return Placement("", f'"{key}" has no possible date in its path')
+            written = "-".join(first[f] for f in NEEDED[self.by])
+            return Placement(written, f'"{key}" has no possible date in its path')
         for name, value in found.items():
             if value != first[name.partition("_")[0]]:
                 return Placement(partition, f'its folder says {partition}, its file name has "{value}"')
@@ -152,6 +153,15 @@ def check_key(partitions: Partitions, key: str) -> str:
     if partitions.end and key >= datetime.fromisoformat(partitions.end).strftime(fmt):
         raise UsageError(f'"{key}" is after the last partition; the dataset ends before {partitions.end}.')
     return floor(partitions.by, moment).strftime(fmt)
+
+
+def misfit(partitions: Partitions, key: str) -> str:
+    """Why a partition that landed objects name cannot be run; empty for one that can."""
+    try:
+        check_key(partitions, key)
+    except UsageError as e:
+        return str(e)
+    return ""
 
 
 def floor(by: str, moment: datetime) -> datetime:

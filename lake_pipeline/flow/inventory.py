@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from lake_pipeline.datasets import Dataset
+from lake_pipeline.datasets.partitioning import misfit
 from lake_pipeline.errors import Terminal
 from lake_pipeline.flow.state import Entry, Manifest, Memory, object_id
 from lake_pipeline.storage import Lake, ObjectMeta
@@ -50,8 +51,9 @@ def landed(lake: Lake, dataset: Dataset, partitions: Iterable[str] | None = None
 
 
 def landed_partitions(lake: Lake, dataset: Dataset) -> list[str]:
-    """Every partition that has landed objects, sorted."""
-    return sorted({o.partition for o in landed(lake, dataset) if o.partition})
+    """Every partition that has landed objects and can be run, sorted."""
+    found = {o.partition for o in landed(lake, dataset)}
+    return sorted(p for p in found if not misfit(dataset.config.partitions, p))
 
 
 def take_inventory(lake: Lake, dataset: Dataset, partitions: list[str]) -> dict[str, Manifest]:

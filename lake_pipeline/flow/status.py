@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lake_pipeline.datasets import Dataset
+from lake_pipeline.datasets.partitioning import misfit
 from lake_pipeline.engines.duckdb import DuckDB
 from lake_pipeline.flow.inventory import Landed, landed
 from lake_pipeline.flow.state import Balance, Manifest, Memory, Outcome, State, object_id
@@ -57,6 +58,10 @@ def status(
     quarantined = quarantined_rows(lake, dataset, engine)
     found = []
     for partition in sorted({*manifests, *outcomes, *objects}):
+        if wrong := misfit(dataset.config.partitions, partition):
+            reason = f"PARTITION_MISMATCH: {objects[partition][0].meta.key}: {wrong}"
+            found.append(Status(dataset.name, partition, "refused", Balance(), (reason,)))
+            continue
         outcome = outcomes.get(partition)
         recorded = outcome.balance if outcome else Balance()
         balance = Balance(

@@ -61,12 +61,14 @@ def test_a_name_that_contradicts_its_folder() -> None:
 def test_a_date_that_does_not_exist(date: str) -> None:
     found = DAILY.place(f"orders/{date}/a.csv")
     assert found is not None
-    assert found.partition == ""
+    assert found.partition == date.replace("/", "-"), "named, so that it can be shown"
     assert "no possible date" in str(found.mismatch)
 
 
 def test_an_hour_that_does_not_exist() -> None:
-    assert HOURLY.place("orders/20260225T24/a.csv").partition == ""  # type: ignore[union-attr]
+    found = HOURLY.place("orders/20260225T24/a.csv")
+    assert found is not None
+    assert (found.partition, bool(found.mismatch)) == ("2026-02-25-24", True)
 
 
 @pytest.mark.parametrize(
