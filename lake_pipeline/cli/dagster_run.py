@@ -23,7 +23,10 @@ from lake_pipeline.storage import Lake
 INSTANCE = """# Dagster's instance for this lake. Production runs keep their events in Postgres.
 telemetry:
   enabled: false
+nux:
+  enabled: false
 """
+REPOSITORY = "__repository__@lake_pipeline.definitions"  # by which the UI finds the runs of a job
 RANGE_START, RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
 Action = Literal["published", "unchanged", "refused", "still refused", "failed"]
 
@@ -102,7 +105,7 @@ def hushed(_: dg.InitLoggerContext) -> logging.Logger:
 
 def tags_of(dataset: Dataset, keys: list[str], force: bool) -> dict[str, str]:
     """The tags that tell a run its partitions."""
-    tags = {"lake/force": "true"} if force else {}
+    tags = {".dagster/repository": REPOSITORY, **({"lake/force": "true"} if force else {})}
     if dataset.config.partitions.by == "none":
         return tags
     if len(keys) == 1:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -31,16 +29,17 @@ def command(port: Port = 3000, as_json: Json = False) -> None:
         ),
         as_json,
     )
+    own = lake.settings.home / "defs"
+    further = [str(folder) for folder in lake.settings.dataset_folders if folder != own]
     env = {
         **os.environ,
+        "LAKE_DEFS": os.pathsep.join(further),
         "DAGSTER_HOME": str(home),
         "LAKE_ROOT": lake.settings.root,
         "LAKE_HOME": str(lake.settings.home),
         "LAKE_CATALOG": lake.settings.catalog,
     }
     command = ["-m", "dagster", "dev", "-m", "lake_pipeline.definitions", "-h", "127.0.0.1", "-p", str(port)]
-    try:
-        code = subprocess.run([sys.executable, *command], env=env, cwd=Path.home(), check=False).returncode
-    except KeyboardInterrupt:
-        code = 0
-    raise typer.Exit(code)
+    os.chdir(home)  # a pyproject.toml in the current folder is not Dagster's business
+    # In place of this process, so that signals reach Dagster itself.
+    os.execve(sys.executable, [sys.executable, *command], env)  # noqa: S606

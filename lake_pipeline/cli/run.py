@@ -148,10 +148,10 @@ def render(out: Console, ran: list[Any]) -> None:
     out.print(", ".join(f"{n} {action}" for action, n in counts.items()))
     if set(counts) == {"unchanged"}:
         out.print("Nothing to do: what landed is what is published.")
-    elif not all(r.fine for r in ran):
+    elif any(r.outcome and r.outcome.balance.quarantined for r in ran) or not all(r.fine for r in ran):
         name = ran[0].dataset
         out.print(
-            f'Look at what was refused: lake sql "SELECT reasons, raw FROM quarantine.{name} LIMIT 5"',
+            f'Look at what was rejected: lake sql "SELECT reasons, raw FROM quarantine.{name} LIMIT 5"',
             markup=False,
         )
 

@@ -27,7 +27,7 @@ def command(dataset: MaybeDataset = None, as_json: Json = False) -> None:
             return
         console.print(table("", COLUMNS, [row(s) for s in found]))
         for s in found:
-            for reason in s.reasons:
+            for reason in s.reasons if s.state in ("refused", "failed") else ():
                 console.print(f"[bold red]{s.dataset} {s.partition}[/] {s.state}: {reason}", markup=True)
 
     raise typer.Exit(show(View([s.as_dict() for s in found], render), as_json))

@@ -186,5 +186,6 @@ def pick(name: str, further: Iterable[Path] = ()) -> Dataset:
     folders = dataset_folders(further)
     if name not in folders:
         known = ", ".join(folders)
-        raise UsageError(f'There is no dataset "{name}"; there are {known}.{did_you_mean(name, folders)}')
+        hint = did_you_mean(name, folders) or " Folders of your own are named in LAKE_DEFS."
+        raise UsageError(f'There is no dataset "{name}"; there are {known}.{hint}')
     return load_dataset(folders[name])

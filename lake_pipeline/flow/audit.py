@@ -48,7 +48,7 @@ def check_names(contract: Contract) -> list[tuple[str, str, str]]:
     return [*rules, (SCHEMA, "error", SCHEMA_TEXT), (BALANCE, "error", BALANCE_TEXT)]
 
 
-SCHEMA_TEXT = "Types, required values, constraints and keys are the contract's."
+SCHEMA_TEXT = "types, required values, constraints and keys are the contract's"
 BALANCE_TEXT = "landed = curated + quarantined + deduplicated + filtered"
 
 

@@ -15,7 +15,15 @@ from lake_pipeline.engines.transform import TransformError
 from lake_pipeline.errors import Terminal, Transient
 from lake_pipeline.flow.audit import Verdict, audit, failure_reasons, named_sources
 from lake_pipeline.flow.context import Work
-from lake_pipeline.flow.publish import Candidate, adopt, local_files, publish, refuse, store_report
+from lake_pipeline.flow.publish import (
+    Candidate,
+    adopt,
+    local_files,
+    publish,
+    refuse,
+    store_report,
+    stored_verdicts,
+)
 from lake_pipeline.flow.state import Balance, Manifest, Memory, Outcome
 from lake_pipeline.flow.validate import Validated, known_objects, rules_hash
 from lake_pipeline.reasons import Reason
@@ -57,7 +65,7 @@ def curate(work: Work, partitions: Iterable[str], force: bool = False) -> dict[s
     memory = Memory(work.lake, work.dataset)
     candidates = prepare(work, memory, list(partitions))
     inputs = source_snapshots(work)
-    settled = {c.partition: decided(c, inputs) for c in candidates}
+    settled = {c.partition: decided(work, c, inputs) for c in candidates}
     todo = [c for c in candidates if force or settled[c.partition] is None]
     done = process(work, memory, todo, inputs) if todo else {}
     return {c.partition: done.get(c.partition) or settled[c.partition] for c in candidates}  # type: ignore[misc]
@@ -115,15 +123,15 @@ def source_snapshots(work: Work) -> str:
     return digest([(n, tables.snapshot(f"curated.{n}")) for n in names])[:16] if names else ""
 
 
-def decided(candidate: Candidate, inputs: str) -> Curated | None:
-    """The stored outcome, where it is about exactly this candidate."""
+def decided(work: Work, candidate: Candidate, inputs: str) -> Curated | None:
+    """The stored outcome, with the stored verdicts, where they are about exactly this candidate."""
     previous = candidate.previous
     if previous is None or previous.fingerprint != candidate.fingerprint:
         return None
     if previous.state == "published":
-        return Curated(candidate.partition, "unchanged", previous)
+        return Curated(candidate.partition, "unchanged", previous, stored_verdicts(work, candidate))
     if previous.state == "refused" and previous.inputs == inputs:
-        return Curated(candidate.partition, "still refused", previous)
+        return Curated(candidate.partition, "still refused", previous, stored_verdicts(work, candidate))
     return None
 
 

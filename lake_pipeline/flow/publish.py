@@ -104,6 +104,16 @@ def store_report(
     work.lake.zone("dq-results").write(key, dump(document))
 
 
+def stored_verdicts(work: Work, candidate: Candidate) -> tuple[Verdict, ...]:
+    """What the audit of exactly this candidate found, as stored; nothing where it is not stored."""
+    try:
+        key = report_key(work, candidate.partition, candidate.fingerprint)
+        checks = json.loads(work.lake.zone("dq-results").read(key))["checks"]
+    except ObjectMissing:
+        return ()
+    return tuple(Verdict(**check) for check in checks)
+
+
 def gate(work: Work, candidate: Candidate, inputs: str) -> None:
     """Raise `GateClosed` unless the stored report says that this very candidate passed."""
     what = f"{work.dataset.name} {candidate.partition}"

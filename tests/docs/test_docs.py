@@ -7,7 +7,7 @@ line, or, alone, for any lines; white space is not compared. ``# exit code 1`` a
 
 from __future__ import annotations
 
-import importlib.util
+import importlib
 import os
 import re
 import shlex
@@ -23,6 +23,7 @@ import typer
 import yaml
 from conftest import S3Server
 
+from benchmarks.table import END, START
 from lake_pipeline.cli.app import app
 from lake_pipeline.contracts import lint
 from lake_pipeline.datasets import DatasetConfig
@@ -280,10 +281,11 @@ def test_commands_in_the_text_exist() -> None:
             assert command is not root, f"{page}: lake {text}"
 
 
-def test_the_reference_is_what_the_code_says() -> None:
-    spec = importlib.util.spec_from_file_location("make_reference", ROOT / "docs" / "make_reference.py")
-    assert spec
-    assert spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    assert not module.stale(), "run: python docs/make_reference.py"
+def test_make_bench_finds_its_place() -> None:
+    text = PAGES["docs/benchmarks.md"].read_text(encoding="utf-8")
+    assert text.index(START) < text.index(END)
+
+
+def test_the_reference_is_what_the_code_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(ROOT / "docs"))
+    assert not importlib.import_module("make_reference").stale(), "run: python docs/make_reference.py"

@@ -69,7 +69,9 @@ def test_sizes(size: int, code: str | None) -> None:
     assert e.value.reason.code == code
 
 
-@pytest.mark.parametrize("data", [b"", b" \n\t\r\n ", b"\xef\xbb\xbf", b"\xef\xbb\xbf\n", gzip.compress(b"", mtime=0)])
+@pytest.mark.parametrize(
+    "data", [b"", b" \n\t\r\n ", b"\xef\xbb\xbf", b"\xef\xbb\xbf\n", gzip.compress(b"", mtime=0)]
+)
 def test_nothing_in_it(tmp_path: Path, data: bytes) -> None:
     name = "x.csv.gz" if data[:2] == b"\x1f\x8b" else "x.csv"
     assert refused(tmp_path, data, name) == "EMPTY_FILE: The file has nothing but white space in it."
