@@ -124,10 +124,28 @@ def with_columns(candidates: list[Candidate], dataset: Dataset, engine: DuckDB) 
     """Find the columns of every candidate and classify how they differ from the contract."""
     candidates = [_json_lines(c, engine) for c in candidates]
     structures = _json_structures([c for c in candidates if _is_json(c)], engine)
+    headers = Headers(landed_contract(dataset))
     return [
-        c if c.spooled is None or c.refused else _columned(c, dataset, structures.get(c.entry.id))
+        c if c.spooled is None or c.refused else _columned(c, headers, structures.get(c.entry.id))
         for c in candidates
     ]
+
+
+class Headers:
+    """What follows from a header, worked out once for all files that have the same."""
+
+    def __init__(self, contract: Contract) -> None:
+        self.contract = contract
+        self.expected = tuple(c.name for c in contract.columns)
+        self.required = tuple(c.name for c in contract.columns if c.required)
+        self._known: dict[tuple[str, ...], tuple[ibis.Schema, tuple[DriftEvent, ...]]] = {}
+
+    def layout(self, names: tuple[str, ...]) -> tuple[ibis.Schema, tuple[DriftEvent, ...]]:
+        """The columns of delimited text with these names, and how they differ from the contract."""
+        if names not in self._known:
+            schema = ibis.schema(dict.fromkeys(names, "string"))
+            self._known[names] = schema, classify(self.contract, names)
+        return self._known[names]
 
 
 def _is_json(candidate: Candidate) -> bool:
@@ -168,15 +186,12 @@ def landed_contract(dataset: Dataset) -> Contract:
     return replace(dataset.contract, columns=dataset.landed_columns)
 
 
-def _columned(candidate: Candidate, dataset: Dataset, structure: dict[str, object] | None) -> Candidate:
-    contract = landed_contract(dataset)
-    spooled = candidate.file
-    expected = tuple(c.name for c in contract.columns)
-    required = tuple(c.name for c in contract.columns if c.required)
+def _columned(candidate: Candidate, headers: Headers, structure: dict[str, object] | None) -> Candidate:
+    contract, spooled = headers.contract, candidate.file
     try:
         if isinstance(spooled.format, Csv):
-            names = delimited.header(spooled.header, spooled.format, expected, required)
-            columns, events = ibis.schema(dict.fromkeys(names, "string")), classify(contract, names)
+            names = delimited.header(spooled.header, spooled.format, headers.expected, headers.required)
+            columns, events = headers.layout(names)
         elif isinstance(spooled.format, Parquet):
             columns = parquet_columns(spooled.parts[0])
             events = classify(contract, columns)
