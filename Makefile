@@ -14,7 +14,7 @@ help:
 	@echo "make demo    set up, land November 2013 of real flights and weather, and run the lake"
 	@echo "make dev     open Dagster on the demo's lake: http://127.0.0.1:3000"
 	@echo "make test    set up, and run everything: style, types, contracts, tests, docs"
-	@echo "make bench   measure against DuckDB, Polars, Floe, dlt and Spark (an hour; docs/benchmarks.md)"
+	@echo "make bench   measure against DuckDB, Polars, Floe, dlt and Spark (docs/benchmarks.md)"
 	@echo "make clean   remove the environments and caches; a lake in .lake stays"
 
 demo: .venv/.demo
