@@ -1,5 +1,49 @@
 """The command `lake`: one file per command, and one place that prints."""
 
-from lake_pipeline.cli.app import main
+from __future__ import annotations
 
-__all__ = ["main"]
+import gc
+import os
+import sys
+
+
+def main() -> None:
+    """Run the command in this process; see `lake_pipeline.cli.app`."""
+    from lake_pipeline.cli.app import main as run
+
+    run()
+
+
+def start() -> None:
+    """The console script: `main`, without what Python does for programs that live long.
+
+    What is imported stays until the end, so collecting it while it is imported, and freeing it at the end
+    piece by piece, is half of what a short command costs (mypy does the same).
+    """
+    gc.disable()
+    from lake_pipeline.cli.app import main as run
+
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 20)
+    gc.enable()
+    code = 0
+    try:
+        run()
+    except SystemExit as e:
+        if not isinstance(e.code, int | None):
+            raise
+        code = e.code or 0
+    leave(code)
+
+
+def leave(code: int) -> None:
+    """End the process at once, when all that was said is written."""
+    try:
+        sys.stdout.flush()
+        sys.stderr.flush()
+    except BrokenPipeError:
+        code = code or 1
+    os._exit(code)
+
+
+__all__ = ["main", "start"]
