@@ -14,8 +14,10 @@ from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 
+import numpy as np
+
 from lake_pipeline.datasets.config import Csv
-from lake_pipeline.formats.spool import Refused
+from lake_pipeline.formats.spool import LINE_FEED, Refused
 
 OTHER_DELIMITERS = (",", ";", "\t", "|", ":")
 # A quoted field that spans more lines than this is taken for an unbalanced quote.
@@ -272,13 +274,15 @@ def raw_lines(parts: tuple[Path, ...], numbers: list[int], starts: tuple[int, ..
             continue
         with part.open("rb") as f:
             while target is not None and (block := f.read(1 << 20) + f.readline()):
-                breaks = block.count(b"\n") + (not block.endswith(b"\n"))
-                if target <= seen + breaks:
-                    lines = block.split(b"\n")
-                    while target is not None and target <= seen + breaks:
-                        found[target] = lines[target - seen - 1].decode().rstrip("\r")
-                        target = next(wanted, None)
-                seen += breaks
+                ends = np.flatnonzero(np.frombuffer(block, np.uint8) == LINE_FEED)
+                if not block.endswith(b"\n"):
+                    ends = np.append(ends, len(block))
+                while target is not None and target <= seen + len(ends):
+                    at = target - seen - 1
+                    line = block[ends[at - 1] + 1 if at else 0 : ends[at]]
+                    found[target] = line.decode().rstrip("\r")
+                    target = next(wanted, None)
+                seen += len(ends)
     return found
 
 
