@@ -88,7 +88,11 @@ def evaluate_by(
     grouped = data.table
     if not grouped[by].type().is_string():
         grouped = grouped.mutate(**{by: grouped[by].cast("string")})
-    engine = replace(data.engine, by=by, keys=tuple(dict.fromkeys(keys)))
+    names = tuple(dict.fromkeys(keys))
+    if len(names) == 1:  # grouping by one more column would double what uniqueness costs
+        alone = grouped.filter(grouped[by] == names[0]).drop(by)
+        return {names[0]: _evaluate(_ruleset(ruleset), replace(data, table=alone))[None]}
+    engine = replace(data.engine, by=by, keys=names)
     found = _evaluate(_ruleset(ruleset), replace(data, engine=engine, table=grouped))
     return {key: found[key] for key in engine.keys}
 

@@ -94,12 +94,16 @@ class Cast:
     canonical: Expr
 
 
-def cast(source: Expr, type_: Type, dialect: Dialect) -> Cast:
-    """Cast a source column, text or typed (Parquet), to a contract type."""
+def cast(source: Expr, type_: Type, dialect: Dialect, canonical: Expr = None) -> Cast:
+    """Cast a source column, text or typed (Parquet), to a contract type.
+
+    canonical: what an earlier call said of the same source, where it has been computed meanwhile; engines
+    compute an expression as often as it is written. `settled` has to be asked of the value yet.
+    """
     if source.type().is_string():
-        return from_text(source, type_, dialect)
+        return from_text(source, type_, dialect, canonical)
     if _carries(source.type(), type_):
-        value = _finite(source.cast(type_.ibis)) if isinstance(type_, Number) else source
+        value = source
         if isinstance(type_, Timestamp):
             value = dialect.instant(source, type_.timezone) if source.type().timezone is None else source
         return Cast(value.cast(type_.ibis), ibis.literal(True))
@@ -110,7 +114,14 @@ def cast(source: Expr, type_: Type, dialect: Dialect) -> Cast:
     if isinstance(type_, Object | Array):
         return Cast(ibis.null(type_.ibis), ibis.literal(True))
     text = dialect.to_json(source) if source.type().is_nested() else source.cast("string")
-    return from_text(text, type_, dialect)
+    return from_text(text, type_, dialect, canonical)
+
+
+def settled(value: Expr, type_: Type) -> Expr:
+    """A cast value that its type can hold: a number is finite."""
+    if not isinstance(type_, Number):
+        return value
+    return (value.isinf() | value.isnan()).ifelse(ibis.null(dt.float64), value)
 
 
 def _carries(seen: dt.DataType, type_: Type) -> bool:
@@ -121,22 +132,38 @@ def _carries(seen: dt.DataType, type_: Type) -> bool:
     return isinstance(seen, CARRIERS[type(type_)]) and not isinstance(type_, Object | Array)
 
 
-def from_text(text: Expr, type_: Type, dialect: Dialect) -> Cast:
+def from_text(text: Expr, type_: Type, dialect: Dialect, canonical: Expr = None) -> Cast:
     """Cast text. A value is canonical also where it is NULL; it is NULL also where the text fails."""
-    return TEXT_CASTS[type(type_)](text, type_, dialect)
+    known = canonical if canonical is not None else canonical_text(text, type_)
+    return TEXT_CASTS[type(type_)](text, type_, dialect, known)
 
 
-def _string(text: Expr, _: Type, __: Dialect) -> Cast:
-    return Cast(text, ibis.literal(True))
+def canonical_text(text: Expr, type_: Type) -> Expr:
+    """Whether a text is canonical for a scalar type; None for nested types, whose casts say it themselves."""
+    if isinstance(type_, String):
+        return ibis.literal(True)
+    if isinstance(type_, Boolean):
+        return text.isin(("true", "false"))
+    if isinstance(type_, Date | Timestamp):
+        own = DATE if isinstance(type_, Date) else TIMESTAMP
+        return text.re_search(to_regex(type_.format) if type_.format else own)
+    if isinstance(type_, Decimal) and type_.scale:
+        return text.re_search(rf"^[+-]?([0-9]+(\.[0-9]{{0,{type_.scale}}})?|\.[0-9]{{1,{type_.scale}}})\z")
+    if isinstance(type_, Integer | Decimal):
+        return text.re_search(INTEGER)
+    return text.re_search(NUMBER) if isinstance(type_, Number) else None
+
+
+def _string(text: Expr, _: Type, __: Dialect, canonical: Expr) -> Cast:
+    return Cast(text, canonical)
 
 
 def _cases(*branches: tuple[Expr, Expr], of: dt.DataType) -> Expr:
     return ibis.cases(*branches, else_=ibis.null(of))
 
 
-def _integer(text: Expr, type_: Type, _: Dialect) -> Cast:
+def _integer(text: Expr, _: Type, __: Dialect, canonical: Expr) -> Cast:
     trimmed = _trim(text)
-    canonical = text.re_search(INTEGER)
     value = _cases(
         (canonical, text.try_cast("int64")),
         (trimmed.re_search(INTEGER), trimmed.try_cast("int64")),
@@ -146,46 +173,44 @@ def _integer(text: Expr, type_: Type, _: Dialect) -> Cast:
     return Cast(value, canonical)
 
 
-def _number(text: Expr, type_: Type, _: Dialect) -> Cast:
+def _number(text: Expr, _: Type, __: Dialect, canonical: Expr) -> Cast:
     trimmed = _trim(text)
-    canonical = text.re_search(NUMBER)
     value = _cases(
-        (canonical, _finite(text.try_cast("float64"))),
-        (trimmed.re_search(NUMBER), _finite(trimmed.try_cast("float64"))),
+        (canonical, text.try_cast("float64")),
+        (trimmed.re_search(NUMBER), trimmed.try_cast("float64")),
         of=dt.float64,
     )
     return Cast(value, canonical)
 
 
-def _finite(value: Expr) -> Expr:
-    return (value.isinf() | value.isnan()).ifelse(ibis.null(dt.float64), value)
-
-
-def _decimal(text: Expr, type_: Decimal, _: Dialect) -> Cast:
+def _decimal(text: Expr, type_: Decimal, _: Dialect, canonical: Expr) -> Cast:
     trimmed = _trim(text)
-    fits = rf"^[+-]?([0-9]+(\.[0-9]{{0,{type_.scale}}})?|\.[0-9]{{1,{max(type_.scale, 1)}}})\z"
-    canonical = text.re_search(fits if type_.scale else INTEGER)
-    value = _cases((trimmed.re_search(DECIMAL), trimmed.try_cast(type_.ibis)), of=type_.ibis)
+    value = _cases(
+        (canonical, text.try_cast(type_.ibis)),
+        (trimmed.re_search(DECIMAL), trimmed.try_cast(type_.ibis)),
+        of=type_.ibis,
+    )
     return Cast(value, canonical)
 
 
-def _boolean(text: Expr, _: Type, __: Dialect) -> Cast:
+def _boolean(text: Expr, _: Type, __: Dialect, canonical: Expr) -> Cast:
     word = _trim(text).lower()
     value = _cases(
         (word.isin(TRUE), ibis.literal(True)), (word.isin(FALSE), ibis.literal(False)), of=dt.boolean
     )
-    return Cast(value, text.isin(("true", "false")))
+    return Cast(value, canonical)
 
 
-def _date(text: Expr, type_: Date, dialect: Dialect) -> Cast:
+def _date(text: Expr, type_: Date, dialect: Dialect, canonical: Expr) -> Cast:
     trimmed = _trim(text)
     if type_.format:
         form = to_regex(type_.format)
         value = _cases(
-            (trimmed.re_search(form), dialect.parse(trimmed, type_.format).cast("date")), of=dt.date
+            (canonical, dialect.parse(text, type_.format).cast("date")),
+            (trimmed.re_search(form), dialect.parse(trimmed, type_.format).cast("date")),
+            of=dt.date,
         )
-        return Cast(value, text.re_search(form))
-    canonical = text.re_search(DATE)
+        return Cast(value, canonical)
     value = _cases(
         (canonical, text.try_cast("date")),
         (trimmed.re_search(DATE), trimmed.try_cast("date")),
@@ -195,15 +220,15 @@ def _date(text: Expr, type_: Date, dialect: Dialect) -> Cast:
     return Cast(value, canonical)
 
 
-def _timestamp(text: Expr, type_: Timestamp, dialect: Dialect) -> Cast:
+def _timestamp(text: Expr, type_: Timestamp, dialect: Dialect, canonical: Expr) -> Cast:
     trimmed = _trim(text)
     if type_.format:
-        form = to_regex(type_.format)
-        moment = dialect.parse(trimmed, type_.format)
-        value = moment if moment.type().timezone else dialect.instant(moment, type_.timezone)
-        value = _cases((trimmed.re_search(form), value.cast(type_.ibis)), of=type_.ibis)
-        return Cast(value, text.re_search(form))
-    canonical = text.re_search(TIMESTAMP)
+        value = _cases(
+            (canonical, _formatted(text, type_, dialect)),
+            (trimmed.re_search(to_regex(type_.format)), _formatted(trimmed, type_, dialect)),
+            of=type_.ibis,
+        )
+        return Cast(value, canonical)
     value = _cases(
         (canonical, _instant(text, type_, dialect)),
         (trimmed.re_search(TIMESTAMP), _instant(trimmed, type_, dialect)),
@@ -211,6 +236,13 @@ def _timestamp(text: Expr, type_: Timestamp, dialect: Dialect) -> Cast:
         of=type_.ibis,
     )
     return Cast(value, canonical)
+
+
+def _formatted(text: Expr, type_: Timestamp, dialect: Dialect) -> Expr:
+    """Text in the contract's format as an instant."""
+    moment = dialect.parse(text, str(type_.format))
+    value = moment if moment.type().timezone else dialect.instant(moment, type_.timezone)
+    return value.cast(type_.ibis)
 
 
 def _instant(text: Expr, type_: Timestamp, dialect: Dialect) -> Expr:
@@ -226,7 +258,7 @@ def _trim(text: Expr) -> Expr:
     return text.strip()
 
 
-def _json(text: Expr, type_: Object | Array, dialect: Dialect) -> Cast:
+def _json(text: Expr, type_: Object | Array, dialect: Dialect, _: Expr) -> Cast:
     """Nested values arrive as JSON text: one level of it is read as texts, and each is cast in its turn."""
     shape = text_shape(type_)
     opening = "{" if isinstance(type_, Object) else "["
@@ -290,7 +322,7 @@ def _member(cell: Expr, type_: Type, dialect: Dialect) -> Expr:
         return ibis.struct({"value": made["value"], "fine": fine, "canonical": made["canonical"]})
 
     made = cast(cell, type_, dialect)
-    pair = ibis.struct({"value": made.value, "canonical": cell.isnull() | made.canonical})
+    pair = ibis.struct({"value": settled(made.value, type_), "canonical": cell.isnull() | made.canonical})
     return _bound(pair, judged)
 
 
@@ -309,7 +341,7 @@ def text_shape(type_: Type) -> dt.DataType:
     return dt.Array(dt.string)
 
 
-TEXT_CASTS: dict[type, Callable[[Expr, Any, Dialect], Cast]] = {
+TEXT_CASTS: dict[type, Callable[[Expr, Any, Dialect, Any], Cast]] = {
     String: _string,
     Integer: _integer,
     Number: _number,

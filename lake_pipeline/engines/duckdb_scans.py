@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,18 +33,33 @@ def raw_sql(cursor: DuckDBPyConnection, part: Part, n: int) -> str:
     scan = SCANS[part.format.type](part, n)
     if len(part.files) == 1:
         file = part.files[0]
-        lineage = f"{quoted(file.partition)} AS _partition, {quoted(file.source)} AS _source, _rn + {file.before} AS _record"
+        lineage = f"{constant(file.partition)} AS _partition, {constant(file.source)} AS _source, _rn + {file.before} AS _record"
         return f"SELECT * EXCLUDE (_rn, _file), {lineage} FROM ({scan})"
     rows = {
         "path": [str(f.path) for f in part.files],
-        "_source": [f.source for f in part.files],
-        "_partition": [f.partition for f in part.files],
+        "_source": pa.array([f.source for f in part.files]).dictionary_encode(),
+        "_partition": pa.array([f.partition for f in part.files]),
     }
     cursor.register("part_files", pa.table(rows))
+    partition = constant(part.partition) if part.partition else "o._partition"
     return (
-        f"SELECT s.* EXCLUDE (_rn, _file), o._partition, o._source, s._rn AS _record FROM ({scan}) s "
+        f"SELECT s.* EXCLUDE (_rn, _file), {partition} AS _partition, o._source, s._rn AS _record FROM ({scan}) s "
         "JOIN part_files o ON s._file = o.path"
     )
+
+
+def constant(text: str) -> str:
+    """A text that all rows have, as an enumeration: Parquet gets a string, without hashing it for each row.
+
+    The statistics in a file are those of the whole enumeration: Iceberg wants exact ones of ``_partition``.
+    """
+    return f"{quoted(text)}::ENUM({quoted(text)})"
+
+
+def enumerated(sql: str, values: Mapping[str, Iterable[str]]) -> str:
+    """A query with the text columns in `values` as enumerations of all the values they can have; see `constant`."""
+    casts = [f"{name}::ENUM({', '.join(map(quoted, texts))}) AS {name}" for name, texts in values.items()]
+    return f"SELECT * REPLACE ({', '.join(casts)}) FROM ({sql})"
 
 
 def numbered(rows: str, part: Part) -> str:

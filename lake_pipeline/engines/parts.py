@@ -34,6 +34,12 @@ class Part:
     columns: ibis.Schema
     longest: int = 0
 
+    @property
+    def partition(self) -> str:
+        """The partition of all its files, or "" where there are several."""
+        found = {f.partition for f in self.files}
+        return found.pop() if len(found) == 1 else ""
+
 
 @dataclass(frozen=True)
 class OutputFile:

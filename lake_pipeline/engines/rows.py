@@ -24,7 +24,7 @@ import ibis.expr.datatypes as dt
 from lake_pipeline.contracts import Column, Decimal, Object, Type
 from lake_pipeline.contracts.model import Bound, Value
 from lake_pipeline.datasets.config import Partitions
-from lake_pipeline.engines.casts import Dialect, Expr, always, cast
+from lake_pipeline.engines.casts import Dialect, Expr, always, canonical_text, cast, settled
 
 LINEAGE = ("_partition", "_source", "_record")
 RESCUED = "_rescued"
@@ -92,13 +92,22 @@ def _typed(raw: Expr, rules: RowRules, dialect: Dialect) -> tuple[Expr, dict[str
     """
     raw = _with_missing(raw, rules)
     originals = {name: f"_raw_{i}" for i, name in enumerate(n for n in raw.columns if not n.startswith("_"))}
-    casts = {c.name: cast(raw[c.name], c.type, dialect) for c in rules.columns}
+    verdicts = {
+        c.name: canonical_text(raw[c.name], c.type) for c in rules.columns if raw[c.name].type().is_string()
+    }
+    told = {n: f"_canonical_{n}" for n, v in verdicts.items() if v is not None and not always(v)}
+    raw = raw.mutate(**{column: verdicts[n] for n, column in told.items()})
+    casts = {
+        c.name: cast(raw[c.name], c.type, dialect, raw[told[c.name]] if c.name in told else None)
+        for c in rules.columns
+    }
     cells = raw.select(
         *(made.value.name(name) for name, made in casts.items()),
         *(made.canonical.name(f"_canonical_{name}") for name, made in casts.items()),
         *(raw[name] for name in (*rules.extra, *LINEAGE, "_sound")),
         *(raw[name].name(column) for name, column in originals.items()),
     )
+    cells = cells.mutate(**{c.name: settled(cells[c.name], c.type) for c in rules.columns})
     flags: dict[str, Expr] = {}
     for i, column in enumerate(rules.columns):
         there = cells[originals[column.name]].notnull()
@@ -200,16 +209,21 @@ def _elsewhere(typed: Expr, rules: RowRules, dialect: Dialect) -> Fault:
     """A row whose partition column lies outside its file's partition."""
     by, name, zone = rules.partitions.by, rules.partitions.column, rules.partitions.timezone
     value = typed[name]
-    local = dialect.local(value, zone) if value.type().is_timestamp() else value.cast("timestamp")
     start = (
         dialect.parse(typed["_partition"], "yyyy-MM-dd-HH:mm")
         if by == "hourly"
         else typed["_partition"].try_cast("date").cast("timestamp")
     )
+    if value.type().is_timestamp() and zone == "UTC":  # bounds are computed once, local times for every row
+        end = start + ibis.interval(1, unit=WINDOW_UNIT[by])
+        outside = (value < dialect.instant(start, zone)) | (value >= dialect.instant(end, zone))
+    else:
+        local = dialect.local(value, zone) if value.type().is_timestamp() else value.cast("timestamp")
+        outside = local.truncate(WINDOW_UNIT[by]) != start
     return Fault(
         "PARTITION_MISMATCH",
         name,
-        value.notnull() & (local.truncate(WINDOW_UNIT[by]) != start),
+        value.notnull() & outside,
         f"the row belongs to another partition ({by}, {zone})",
     )
 

@@ -72,10 +72,10 @@ def _staged(
     if rule:
         names = pa.table({"_source": list(landing), "_landed": list(landing.values())})
         order = engine.arrow(backend, names)
-        lost = losers(made.table, rule, order, backend)
+        lost = losers(made.table, rule, order, backend, alone=len(partitions) == 1)
         lost = engine.keep(backend, lost) if lost is not None else None
     table = made.table if lost is None else made.table.anti_join(lost, ["_source", "_record"])
-    files = engine.copy(backend, table, folder, partitions)
+    files = engine.copy(backend, table, folder, partitions, landing)
     return Staged(
         files=tuple(files),
         filtered=_dropped(made),

@@ -190,18 +190,21 @@ STEP_COLUMNS: Mapping[type, Any] = {
 }
 
 
-def losers(table: Expr, rule: Deduplicate, landing_order: Expr, connection: Any) -> Expr | None:
+def losers(
+    table: Expr, rule: Deduplicate, landing_order: Expr, connection: Any, alone: bool = False
+) -> Expr | None:
     """The rows (``_partition``, ``_source``, ``_record``) that lose to another with their key; None if there are none.
 
     Keys are first compared by hash: only rows whose hash occurs twice are ranked, so that data without
     duplicates costs one grouping of 8-byte values. A key with a NULL in it equals no other.
-    `landing_order` has ``_source`` and ``_landed``, the position in which objects landed.
+    `landing_order` has ``_source`` and ``_landed``, the position in which objects landed. `alone`: whether
+    all rows are of one partition.
     """
     backend = connection.name
     columns = [hash_of(table[name], backend).name(f"__h{i}") for i, name in enumerate(rule.key)]
     present = reduce(lambda a, b: a & b, [table[name].notnull() for name in rule.key])
-    hashed = table.filter(present).select("_partition", *columns)
-    names = ["_partition", *(f"__h{i}" for i in range(len(rule.key)))]
+    names = [*([] if alone else ["_partition"]), *(f"__h{i}" for i in range(len(rule.key)))]
+    hashed = table.filter(present).select("_partition", *columns).select(*names)
     twice = hashed.group_by(names).aggregate(__n=hashed.count()).filter(lambda t: t["__n"] > 1)
     if int(twice.count().execute()) == 0:
         return None
