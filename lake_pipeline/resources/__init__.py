@@ -1,5 +1,6 @@
 """Dagster resources of the code location."""
 
+from lake_pipeline.resources.glue import GlueJobs
 from lake_pipeline.resources.lake import LakeResource
 
-__all__ = ["LakeResource"]
+__all__ = ["GlueJobs", "LakeResource"]
