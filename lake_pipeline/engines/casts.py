@@ -23,6 +23,7 @@ Everything else fails: ``1_000``, ``1,000``, ``0x1F``, ``NaN``, ``Infinity``, ``
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import reduce
@@ -59,6 +60,8 @@ CLOCK = r"([01][0-9]|2[0-3]):[0-5][0-9]"
 TIMESTAMP = rf"^[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}[T ]{CLOCK}:[0-5][0-9](\.[0-9]{{1,6}})?{OFFSET}?\z"
 SHORT_TIMESTAMP = rf"^[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}([T ]{CLOCK}{OFFSET}?)?\z"
 ENDS_IN_OFFSET = rf"[0-9]{OFFSET}\z"
+DATE_LENGTH = 10
+LARGEST = sys.float_info.max  # NaN is greater, in every engine; Ibis knows no isinf in Spark
 TRUE, FALSE = ("true", "t", "yes", "y", "1"), ("false", "f", "no", "n", "0")
 
 
@@ -121,7 +124,7 @@ def settled(value: Expr, type_: Type) -> Expr:
     """A cast value that its type can hold: a number is finite."""
     if not isinstance(type_, Number):
         return value
-    return (value.isinf() | value.isnan()).ifelse(ibis.null(dt.float64), value)
+    return value.between(-LARGEST, LARGEST).ifelse(value, ibis.null(dt.float64))
 
 
 def _carries(seen: dt.DataType, type_: Type) -> bool:
@@ -167,7 +170,7 @@ def _integer(text: Expr, _: Type, __: Dialect, canonical: Expr) -> Cast:
     value = _cases(
         (canonical, text.try_cast("int64")),
         (trimmed.re_search(INTEGER), trimmed.try_cast("int64")),
-        (trimmed.re_search(INTEGRAL), trimmed.split(".")[0].try_cast("int64")),
+        (trimmed.re_search(INTEGRAL), trimmed.re_replace(r"\.0*\z", "").try_cast("int64")),
         of=dt.int64,
     )
     return Cast(value, canonical)
@@ -232,10 +235,15 @@ def _timestamp(text: Expr, type_: Timestamp, dialect: Dialect, canonical: Expr) 
     value = _cases(
         (canonical, _instant(text, type_, dialect)),
         (trimmed.re_search(TIMESTAMP), _instant(trimmed, type_, dialect)),
-        (trimmed.re_search(SHORT_TIMESTAMP), _instant(trimmed, type_, dialect)),
+        (trimmed.re_search(SHORT_TIMESTAMP), _instant(_with_seconds(trimmed), type_, dialect)),
         of=type_.ibis,
     )
     return Cast(value, canonical)
+
+
+def _with_seconds(text: Expr) -> Expr:
+    """A date as it is; a timestamp without seconds with them, which not every engine needs."""
+    return (text.length() > DATE_LENGTH).ifelse(text.left(16) + ":00" + text.substr(16), text)
 
 
 def _formatted(text: Expr, type_: Timestamp, dialect: Dialect) -> Expr:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import inspect
 import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from ibis.backends.sql.datatypes import DuckDBType
 
 from lake_pipeline.contracts.formats import parts as format_parts
 from lake_pipeline.contracts.formats import to_strptime
+from lake_pipeline.engines.builtins import builtin
 from lake_pipeline.engines.casts import Expr
 
 LONG_NUMBER = "[0-9.]{17}"  # what a double may not hold
@@ -71,23 +71,6 @@ def structure(shape: dt.DataType) -> Any:
     if isinstance(shape, dt.Array):
         return [structure(shape.value_type)]
     return DuckDBType.to_string(shape)
-
-
-def builtin(name: str, takes: tuple[dt.DataType, ...], gives: dt.DataType) -> Callable[..., Expr]:
-    """A function of the database as an Ibis function."""
-    arguments = [f"a{i}" for i in range(len(takes))]
-
-    def function(*_: Any) -> Any: ...
-
-    function.__name__ = name
-    function.__signature__ = signature(arguments)  # type: ignore[attr-defined]
-    made: Callable[..., Expr] = ibis.udf.scalar.builtin(function, name=name, signature=(takes, gives))
-    return made
-
-
-def signature(names: list[str]) -> Any:
-    """A signature of positional parameters, which Ibis reads off a function."""
-    return inspect.Signature([inspect.Parameter(n, inspect.Parameter.POSITIONAL_OR_KEYWORD) for n in names])
 
 
 def sql_of(expression: Expr) -> str:

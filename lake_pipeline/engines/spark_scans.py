@@ -1,0 +1,273 @@
+"""Read spooled files on Spark's executors: every file by one task, in its order, as Arrow batches.
+
+Spark's own readers neither number rows nor tell which file a faulty record is in. A file whose records
+cannot be told apart becomes one row with ``_record`` 0, for the driver to see.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import ibis
+import ibis.expr.datatypes as dt
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv as pa_csv
+import pyarrow.parquet as pq
+
+from lake_pipeline.datasets.config import Csv, Format, Parquet
+from lake_pipeline.engines.parts import PartFile
+
+BATCH_ROWS = 20_000
+BLOCK_BYTES = 4 * 1024 * 1024
+BROKEN = 0  # the `_record` of a file that cannot be read
+LINEAGE = {"_partition": pa.string(), "_source": pa.string(), "_record": pa.int64(), "_sound": pa.bool_()}
+
+
+class Unreadable(Exception):
+    """The records of a file cannot be told apart."""
+
+
+@dataclass(frozen=True)
+class Reader:
+    """What a task needs to read files of one layout. columns: as Spark is to have them."""
+
+    format: Format
+    names: tuple[str, ...]
+    columns: pa.Schema
+
+    def __call__(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        """The rows of the files that a batch describes (see `describe`)."""
+        for batch in batches:
+            for row in batch.to_pylist():
+                yield from self.rows(PartFile(**{**row, "path": Path(row["path"])}))
+
+    def rows(self, file: PartFile) -> Iterator[pa.RecordBatch]:
+        """The rows of one file."""
+        at = file.before
+        try:
+            for found in READERS[self.format.type](file, self):
+                yield self._with_lineage(found, file, at)
+                at += found.num_rows
+        except (Unreadable, pa.ArrowException, OSError, ValueError):
+            yield self._broken(file)
+
+    def _with_lineage(self, found: pa.RecordBatch, file: PartFile, at: int) -> pa.RecordBatch:
+        rows = found.num_rows
+        numbers = (
+            found["_record"] if "_record" in found.schema.names else pa.array(range(at + 1, at + rows + 1))
+        )
+        sound = found["_sound"] if "_sound" in found.schema.names else pa.repeat(True, rows)
+        data = [carried(found[f"c{i}"], self.columns.field(i).type) for i in range(len(self.names))]
+        lineage = [pa.repeat(file.partition, rows), pa.repeat(file.source, rows), numbers, sound]
+        return pa.record_batch([*data, *lineage], schema=self.columns)
+
+    def _broken(self, file: PartFile) -> pa.RecordBatch:
+        empty = [pa.nulls(1, f.type) for f in list(self.columns)[: len(self.names)]]
+        lineage = [[file.partition], [file.source], [BROKEN], [False]]
+        arrays = [pa.array(v, t) for v, t in zip(lineage, LINEAGE.values(), strict=True)]
+        return pa.record_batch([*empty, *arrays], schema=self.columns)
+
+
+def describe(files: tuple[PartFile, ...]) -> list[dict[str, Any]]:
+    """Files as rows for Spark, one for each task."""
+    return [{**vars(f), "path": str(f.path)} for f in files]
+
+
+def carried(values: pa.Array, kind: pa.DataType) -> pa.Array:
+    """An Arrow column in the type in which Spark has it; a local time is one in UTC there."""
+    if values.type == kind:
+        return values
+    if pa.types.is_timestamp(values.type) and values.type.tz is None and pa.types.is_timestamp(kind):
+        return pc.assume_timezone(values.cast(pa.timestamp("us"), safe=False), "UTC")
+    return values.cast(kind, safe=not pa.types.is_timestamp(kind))
+
+
+def spark_columns(columns: ibis.Schema) -> ibis.Schema:
+    """The raw columns in types that Spark has: unsigned integers widened, times of day as text."""
+    return ibis.schema({name: _spark_type(type_) for name, type_ in columns.items()})
+
+
+def _spark_type(type_: dt.DataType) -> dt.DataType:
+    nullable = type_(nullable=True)
+    if type_.is_unsigned_integer():
+        return dt.Decimal(20, 0) if type_.nbytes == 8 else dt.int64
+    if type_.is_time() or type_.is_uuid() or type_.is_interval():
+        return dt.string
+    if isinstance(type_, dt.Struct):
+        return dt.Struct({name: _spark_type(field) for name, field in type_.items()})
+    if isinstance(type_, dt.Array):
+        return dt.Array(_spark_type(type_.value_type))
+    return nullable
+
+
+def arrow_schema(columns: ibis.Schema) -> pa.Schema:
+    """The Arrow schema of a raw table on its way to Spark."""
+    fields = [pa.field(name, _arrow_type(type_)) for name, type_ in columns.items()]
+    return pa.schema([*fields, *(pa.field(name, type_) for name, type_ in LINEAGE.items())])
+
+
+def _arrow_type(type_: dt.DataType) -> pa.DataType:
+    if type_.is_timestamp():
+        return pa.timestamp("us", "UTC")
+    if isinstance(type_, dt.Struct):
+        return pa.struct([(name, _arrow_type(field)) for name, field in type_.items()])
+    if isinstance(type_, dt.Array):
+        return pa.list_(_arrow_type(type_.value_type))
+    return type_.to_pyarrow()
+
+
+def csv_rows(file: PartFile, reader: Reader) -> Iterator[pa.RecordBatch]:
+    """Delimited text, every column text; `Unreadable` where Arrow would guess."""
+    form = reader.format
+    assert isinstance(form, Csv)
+    check_quotes(file.path, form)
+    names = [f"c{i}" for i in range(len(reader.names))]
+    if file.path.stat().st_size == 0:
+        return
+    read = pa_csv.ReadOptions(column_names=names, skip_rows=int(file.skip_header), block_size=BLOCK_BYTES)
+    parse = pa_csv.ParseOptions(
+        delimiter=form.separator,
+        quote_char=form.quote or False,
+        double_quote=bool(form.quote),
+        newlines_in_values=bool(form.quote),
+    )
+    convert = pa_csv.ConvertOptions(
+        column_types=dict.fromkeys(names, pa.string()),
+        null_values=list(form.nulls),
+        strings_can_be_null=bool(form.nulls),
+        quoted_strings_can_be_null=bool(form.nulls),
+        check_utf8=False,
+    )
+    try:
+        yield from pa_csv.open_csv(file.path, read, parse, convert)
+    except pa.ArrowInvalid as e:
+        if "Empty CSV file" not in str(e):
+            raise
+
+
+def check_quotes(path: Path, form: Csv) -> None:
+    """Raise `Unreadable` for a quote that neither opens nor closes a field, nor is doubled."""
+    if not form.quote:
+        return
+    text = path.read_bytes()
+    quote = form.quote.encode()
+    if quote not in text:
+        return
+    q, d = re.escape(quote), re.escape(form.separator.encode())
+    field = rb"%b(?:[^%b]|%b%b)*+%b(?=%b|\r?\n|\Z)|[^%b%b\r\n]*+(?=%b|\r?\n|\Z)" % (q, q, q, q, q, d, q, d, d)
+    record = re.compile(rb"(?:(?:%b)%b)*+(?:%b)(?:\r?\n|\Z)" % (field, d, field))
+    at = 0
+    while at < len(text):
+        found = record.match(text, at)
+        if not found or found.end() == at:
+            raise Unreadable(f"a quote out of place after byte {at}")
+        at = found.end()
+
+
+def line_rows(file: PartFile, reader: Reader) -> Iterator[pa.RecordBatch]:
+    """JSON Lines: every column the text of its value; blank lines are no records, and count."""
+    with file.path.open(encoding="utf-8", newline="\n") as lines:
+        taken: list[tuple[int, dict[str, Any] | None]] = []
+        for number, line in enumerate(lines, 1):
+            if line.strip(" \t\r\n"):
+                taken.append((file.before + number, parsed(line)))
+            if len(taken) == BATCH_ROWS:
+                yield _objects(taken, reader)
+                taken = []
+    if taken:
+        yield _objects(taken, reader)
+
+
+def _objects(taken: list[tuple[int, dict[str, Any] | None]], reader: Reader) -> pa.RecordBatch:
+    nulls = frozenset(reader.format.nulls)
+    columns = {
+        f"c{i}": pa.array([_kept(found, name, nulls) for _, found in taken], pa.string())
+        for i, name in enumerate(reader.names)
+    }
+    numbers = pa.array([n for n, _ in taken], pa.int64())
+    sound = pa.array([found is not None for _, found in taken])
+    return pa.RecordBatch.from_pydict({**columns, "_record": numbers, "_sound": sound})
+
+
+def _kept(found: dict[str, Any] | None, name: str, nulls: frozenset[str]) -> str | None:
+    value = None if found is None else found.get(name)
+    text = None if value is None else json_text(value)
+    return None if text in nulls else text
+
+
+class Token(str):
+    """A JSON number as it is written."""
+
+    __slots__ = ()
+
+
+def parsed(line: str) -> dict[str, Any] | None:
+    """A line's JSON object with its numbers as `Token`; None for anything else."""
+    try:
+        found = json.loads(line, parse_float=_number, parse_int=Token, parse_constant=_refuse)
+    except ValueError:
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def _number(token: str) -> Token:
+    """Short numbers are what a double makes of them, as in DuckDB; long ones what is written."""
+    return Token(repr(float(token))) if len(token) < EXACT_FROM else Token(token)
+
+
+EXACT_FROM = 17
+
+
+def _refuse(name: str) -> Any:
+    raise ValueError(f"{name} is not JSON")
+
+
+def json_text(value: Any) -> str:
+    """A JSON value as the text that a column of it has: strings as they are."""
+    if isinstance(value, str):
+        return str(value)
+    return _dumped(value)
+
+
+def _dumped(value: Any) -> str:
+    if isinstance(value, Token):
+        return str(value)
+    if isinstance(value, dict):
+        return "{" + ",".join(f"{_dumped(str(k))}:{_dumped(v)}" for k, v in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ",".join(_dumped(v) for v in value) + "]"
+    return json.dumps(value, ensure_ascii=False)
+
+
+def parquet_rows(file: PartFile, reader: Reader) -> Iterator[pa.RecordBatch]:
+    """Parquet, with its own types; texts that mean NULL are NULL."""
+    assert isinstance(reader.format, Parquet)
+    nulls = pa.array(reader.format.nulls, pa.string()) if reader.format.nulls else None
+    for batch in pq.ParquetFile(file.path).iter_batches(BATCH_ROWS, columns=list(reader.names)):
+        columns = [_plain(batch[name], nulls) for name in reader.names]
+        yield pa.record_batch(columns, names=[f"c{i}" for i in range(len(columns))])
+
+
+def _plain(values: pa.Array, nulls: pa.Array | None) -> pa.Array:
+    if pa.types.is_dictionary(values.type):
+        values = values.dictionary_decode()
+    if pa.types.is_large_string(values.type) or pa.types.is_string_view(values.type):
+        values = values.cast(pa.string())
+    if nulls is None or not pa.types.is_string(values.type):
+        return values
+    return pc.if_else(pc.is_in(values, nulls), pa.scalar(None, pa.string()), values)
+
+
+READERS: dict[str, Callable[[PartFile, Reader], Iterator[pa.RecordBatch]]] = {
+    "csv": csv_rows,
+    "tsv": csv_rows,
+    "jsonl": line_rows,
+    "json": line_rows,
+    "parquet": parquet_rows,
+}
