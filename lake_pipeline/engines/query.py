@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 import sqlglot
 from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
+from lake_pipeline.datasets.loading import dataset_folders
 from lake_pipeline.engines.duckdb import DuckDB
 from lake_pipeline.errors import UsageError, did_you_mean
 from lake_pipeline.storage import Lake
 
+TABLE_ZONES = ("validated", "curated", "quarantine")
+
 
 def query(lake: Lake, engine: DuckDB, sql: str) -> tuple[list[str], list[tuple[Any, ...]]]:
     """(column names, rows) of a SELECT over ``zone.dataset`` tables; raises `UsageError` with what is wrong."""
-    wanted = tables_in(sql, lake.tables.names())
+    wanted = tables_in(sql, lake.tables.names(), dataset_folders(lake.settings.dataset_folders))
     paths = {}
     for name in wanted:
         store = lake.zone(name.partition(".")[0])
@@ -25,8 +29,8 @@ def query(lake: Lake, engine: DuckDB, sql: str) -> tuple[list[str], list[tuple[A
     return engine.select(sql, paths, schemas)
 
 
-def tables_in(sql: str, known: list[str]) -> list[str]:
-    """The lake's tables that a single SELECT names."""
+def tables_in(sql: str, known: list[str], datasets: Collection[str] = ()) -> list[str]:
+    """The lake's tables that a single SELECT names; a table of one of `datasets` may just not be there yet."""
     try:
         statements = [s for s in sqlglot.parse(sql, read="duckdb") if s is not None]
     except SqlglotError as e:
@@ -43,6 +47,10 @@ def tables_in(sql: str, known: list[str]) -> list[str]:
         name = f"{table.db}.{table.name}" if table.db else table.name
         if not table.db and name in local:
             continue
+        if name not in known and table.db in TABLE_ZONES and table.name in datasets:
+            raise UsageError(
+                f"Nothing is in {name} yet. See where its partitions are with: lake status {table.name}"
+            )
         if name not in known:
             there = ", ".join(known) or "none yet: run something first"
             raise UsageError(f'There is no table "{name}"; there are {there}.{did_you_mean(name, known)}')

@@ -67,6 +67,21 @@ def test_from_landing_to_the_fix(lake: Cli, tmp_path: Path) -> None:
         assert (shown.code, bool(shown.out)) == (0, True)
 
 
+def test_a_table_of_a_dataset_that_has_published_nothing(lake: Cli, tmp_path: Path) -> None:
+    lake("land", "sales", file(tmp_path, "twice.csv", f"a,1,{DAY}", f"a,2,{DAY}"), "--partition", DAY)
+    assert lake("run", "sales", "--all").code == 1
+    said = lake("sql", "SELECT * FROM curated.sales")
+    assert (said.code, said.out) == (2, "")
+    assert "Nothing is in curated.sales yet" in said.err
+    assert "lake status sales" in said.err
+
+
+def test_check_of_a_refused_file_says_why_and_no_more(lake: Cli, tmp_path: Path) -> None:
+    said = lake("check", "sales", tmp_path / "defs/sales/defs.yaml")
+    assert "UNSUPPORTED_SUFFIX" in said.out
+    assert "failed checks" not in said.out
+
+
 def test_check_writes_nothing(lake: Cli, tmp_path: Path) -> None:
     bad = file(tmp_path, "bad.csv", f"a,1,{DAY}", f"b,x,{DAY}", f",-1,{DAY}")
     said = lake("check", "sales", bad, "--json")
