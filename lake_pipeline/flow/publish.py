@@ -24,7 +24,7 @@ from lake_pipeline.flow import quarantine
 from lake_pipeline.flow.audit import Verdict
 from lake_pipeline.flow.context import Work
 from lake_pipeline.flow.state import Balance, Manifest, Memory, Outcome, Receipt, State
-from lake_pipeline.flow.validate import Validated, only, upload
+from lake_pipeline.flow.validate import Validated, content_id, only, upload
 from lake_pipeline.reasons import DATA_QUALITY, TRANSFORM, Reason, Stage
 from lake_pipeline.storage.lake import dump, partition_folder
 from lake_pipeline.storage.objects import ObjectMissing
@@ -283,9 +283,9 @@ def outcome(
 
 
 def upload_staged(work: Work, candidate: Candidate, staged: Staged) -> list[str]:
-    """Put a candidate's data files under names that follow from its fingerprint."""
+    """Put a candidate's data files under names that follow from its fingerprint, and their content."""
     paths = sorted(f.path for f in staged.files if f.partition == candidate.partition)
-    names = (f"{candidate.fingerprint}-{index}" for index in range(len(paths)))
+    names = (f"{candidate.fingerprint}-{content_id(path)}" for path in paths)
     keys = (data_key(work, candidate.partition, name) for name in names)
     return [upload(work, "curated", key, path) for key, path in zip(keys, paths, strict=True)]
 

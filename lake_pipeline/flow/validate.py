@@ -7,6 +7,7 @@ anywhere leaves a state from which the same call finishes the job.
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
@@ -260,8 +261,8 @@ def receipt_of(work: Work, batch: Batch, rules: str) -> Receipt:
     keep_files(work, batch)
     folder = f"{work.dataset.name}/data/{partition_folder(batch.partition)}"
     good = [
-        upload(work, "validated", f"{folder}/{batch.id}-{index}.parquet", path)
-        for index, path in enumerate(sorted(batch.good))
+        upload(work, "validated", f"{folder}/{batch.id}-{content_id(path)}.parquet", path)
+        for path in sorted(batch.good)
     ]
     bad = [upload(work, "quarantine", f"{folder}/{batch.id}.parquet", batch.bad)] if batch.bad else []
     ordered = sorted(batch.candidates, key=lambda c: (c.entry.modified, c.entry.key))
@@ -296,6 +297,12 @@ def object_receipt(work: Work, candidate: Candidate, coerced: Mapping[str, int])
     return ObjectReceipt(
         **common, rows=rows, valid=candidate.valid, quarantined=quarantined, coerced=dict(coerced)
     )
+
+
+def content_id(path: Path) -> str:
+    """What names one of several data files: which of them is written first depends on threads."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()[:16]
 
 
 def upload(work: Work, zone: str, key: str, path: Path) -> str:

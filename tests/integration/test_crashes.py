@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import shutil
 import subprocess
@@ -16,6 +17,7 @@ import pytest
 from lakes import DAY, NEXT, View, check_law, csv, json_lines, make_dataset, put, run
 
 from lake_pipeline.datasets import Dataset
+from lake_pipeline.engines.duckdb import DuckDB
 from lake_pipeline.errors import Transient
 from lake_pipeline.settings import Settings
 from lake_pipeline.storage import Lake, ObjectStore, Tables
@@ -180,6 +182,26 @@ def test_a_kill_at_any_effect_loses_nothing(story: str, sales: Dataset, tmp_path
         assert content(lake, sales) == expected, f"killed at {fatal} of {effects.count}"
     result = run(lake, sales, DAY, NEXT)
     assert {c.action for c in result.curated.values()} <= {"unchanged", "still refused"}
+
+
+def test_the_next_run_may_write_its_files_in_another_order(
+    sales: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Which of several data files is written first depends on threads: a file's name must not."""
+    lake = tell(tmp_path / "lake", "first run", sales)
+    shutil.copytree(tmp_path / "lake", tmp_path / "before", copy_function=same)
+    with killing(-1) as effects:
+        run(lake, sales, DAY, NEXT)
+    expected = content(lake, sales)
+    for fatal in range(1, effects.count + 1):
+        lake = restored(tmp_path)
+        with killing(fatal), pytest.raises(Killed):
+            run(lake, sales, DAY, NEXT)
+        with monkeypatch.context() as patch:
+            backwards = itertools.count(999, -1)
+            patch.setattr(DuckDB, "number", lambda _, numbers=backwards: next(numbers))
+            run(lake, sales, DAY, NEXT)
+        assert content(lake, sales) == expected, f"killed at {fatal} of {effects.count}"
 
 
 def restored(tmp_path: Path) -> Lake:
