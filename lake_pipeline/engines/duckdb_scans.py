@@ -31,20 +31,23 @@ def raw_schema(columns: ibis.Schema) -> ibis.Schema:
 def raw_sql(cursor: DuckDBPyConnection, part: Part, n: int) -> str:
     """The raw table of a part, as `lake_pipeline.engines.rows` wants it."""
     scan = SCANS[part.format.type](part, n)
-    if len(part.files) == 1:
+    if len(part.files) == 1 and not part.pack:
         file = part.files[0]
         lineage = f"{constant(file.partition)} AS _partition, {constant(file.source)} AS _source, _rn + {file.before} AS _record"
         return f"SELECT * EXCLUDE (_rn, _file), {lineage} FROM ({scan})"
     rows = {
-        "path": [str(f.path) for f in part.files],
+        "_file": pa.array(range(len(part.files)), pa.uint32())
+        if part.pack
+        else [str(f.path) for f in part.files],
+        "_before": [f.before for f in part.files],
         "_source": pa.array([f.source for f in part.files]).dictionary_encode(),
         "_partition": pa.array([f.partition for f in part.files]),
     }
     cursor.register("part_files", pa.table(rows))
     partition = constant(part.partition) if part.partition else "o._partition"
     return (
-        f"SELECT s.* EXCLUDE (_rn, _file), {partition} AS _partition, o._source, s._rn AS _record FROM ({scan}) s "
-        "JOIN part_files o ON s._file = o.path"
+        f"SELECT s.* EXCLUDE (_rn, _file), {partition} AS _partition, o._source, s._rn + o._before AS _record "
+        f"FROM ({scan}) s JOIN part_files o ON s._file = o._file"
     )
 
 
@@ -65,7 +68,7 @@ def enumerated(sql: str, values: Mapping[str, Iterable[str]]) -> str:
 def numbered(rows: str, part: Part) -> str:
     """Rows with ``_rn``, their number in their file, from 1."""
     scan = f"SELECT *, row_number() OVER () AS _rn FROM {rows}"
-    if len(part.files) == 1:
+    if part.pack or len(part.files) == 1:
         return scan
     return f"SELECT * REPLACE (_rn - min(_rn) OVER (PARTITION BY _file) + 1 AS _rn) FROM ({scan})"
 
@@ -79,11 +82,14 @@ def csv_scan(part: Part, n: int) -> str:
     # DuckDB drops a field too many when it is NULL; so nothing is, until the record is known to be sound
     selected = ", ".join(f"{without_nulls(f'c{i}', part)} AS {named(name)}" for i, name in enumerate(names))
     quote = quoted(form.quote)
-    breaks = "new_line = '\\n', " if part.longest else ""  # a repaired file's; else as the first line tells
+    # of a repaired file and of a pack they are known; else they are as the first line tells
+    breaks = "new_line = '\\n', " if part.longest or part.pack else ""
+    paths = [part.pack] if part.pack else [f.path for f in part.files]
+    index, filename = ("'_file': 'UINTEGER', ", "") if part.pack else ("", "filename = '_file', ")
     rows = (
-        f"read_csv({path_list([f.path for f in part.files])}, columns = {{{columns}}}, auto_detect = false, "
+        f"read_csv({path_list(paths)}, columns = {{{index}{columns}}}, auto_detect = false, "
         f"header = {str(part.files[0].skip_header).lower()}, delim = {quoted(form.separator)}, quote = {quote}, "
-        f"escape = {quote}, nullstr = {quoted(NO_NULL)}, {breaks}filename = '_file', store_rejects = true, "
+        f"escape = {quote}, nullstr = {quoted(NO_NULL)}, {breaks}{filename}store_rejects = true, "
         f"rejects_table = 'reject_errors_{n}', rejects_scan = 'reject_scans_{n}', "
         f"max_line_size = {max(LINE_LIMIT, part.longest + 1)})"
     )
@@ -170,6 +176,8 @@ def broken_sources(cursor: DuckDBPyConnection, part: Part, n: int) -> frozenset[
     rows = cursor.execute(
         f"SELECT DISTINCT s.file_path FROM reject_errors_{n} e JOIN reject_scans_{n} s USING (scan_id, file_id)"
     ).fetchall()
+    if part.pack:
+        return frozenset(f.source for f in part.files) if rows else frozenset()
     sources = {str(f.path): f.source for f in part.files}
     return frozenset(sources[path] for (path,) in rows)
 

@@ -13,7 +13,10 @@ from lake_pipeline.datasets.config import Format
 
 @dataclass(frozen=True)
 class PartFile:
-    """One spooled file, or one piece of it. `before`: how many records of the object precede it."""
+    """One spooled file, or one piece of it.
+
+    before: how many records of the object precede it; in a pack, less those of other files that do.
+    """
 
     path: Path
     source: str
@@ -27,12 +30,15 @@ class Part:
     """Files of one layout that are read in one scan: the same format, columns and types.
 
     columns: the raw columns in the file's order, with their types. longest: the longest record in bytes.
+    pack: one file with the records of all `files`, one after another and without headers, each line led by
+    the index of its file and a delimiter.
     """
 
     files: tuple[PartFile, ...]
     format: Format
     columns: ibis.Schema
     longest: int = 0
+    pack: Path | None = None
 
     @property
     def partition(self) -> str:

@@ -16,15 +16,17 @@ from lake_pipeline.contracts import Array, Contract, DriftEvent, Object, classif
 from lake_pipeline.datasets import Dataset
 from lake_pipeline.datasets.config import Csv, Json, Jsonl, Parquet
 from lake_pipeline.engines.duckdb import DuckDB
-from lake_pipeline.engines.parts import Part, PartFile
 from lake_pipeline.flow.state import Entry
 from lake_pipeline.formats import delimited
-from lake_pipeline.formats.spool import PART_BYTES, Refused, Spooled, check_size, format_of, spool
+from lake_pipeline.formats.packs import SMALL, Packs, on_disk
+from lake_pipeline.formats.spool import Refused, check_size, format_of, spool
+from lake_pipeline.formats.texts import Spooled
 from lake_pipeline.reasons import Reason
 from lake_pipeline.storage import ObjectStore
 
 SPOOLERS = 4
-PART_FILES = 2000
+SHORT = 4096  # characters of a header that is remembered, and how many are
+TASK_FILES = 32  # that a thread takes at once
 
 
 @dataclass(frozen=True)
@@ -68,35 +70,63 @@ def spool_all(
     store: ObjectStore, dataset: Dataset, entries: Iterable[tuple[Entry, str]], folder: Path
 ) -> Iterator[Candidate]:
     """Bring every entry to local disk, in its order; files that fail on the way are refused."""
-
-    def one(item: tuple[Entry, str]) -> Candidate:
-        return spool_one(store, dataset, item[0], item[1], folder)
-
     items = list(entries)
     if len(items) == 1:
-        yield one(items[0])
+        yield spool_one(store, dataset, *items[0], folder)
         return
-    with ThreadPoolExecutor(SPOOLERS) as pool:
-        yield from pool.map(one, items)
+    with Packs(folder / "packs") as packs, ThreadPoolExecutor(spoolers(store, items)) as pool:
+
+        def some(batch: list[tuple[Entry, str]]) -> list[Candidate]:
+            return [spool_one(store, dataset, entry, partition, folder, packs) for entry, partition in batch]
+
+        for candidates in pool.map(some, batches(items)):
+            yield from candidates
 
 
-def spool_one(store: ObjectStore, dataset: Dataset, entry: Entry, partition: str, folder: Path) -> Candidate:
+def spoolers(store: ObjectStore, items: list[tuple[Entry, str]]) -> int:
+    """How many entries are spooled at once: small ones that come over a network are waited for together."""
+    if max(entry.size for entry, _ in items) >= SMALL:
+        return SPOOLERS
+    return SPOOLERS // 2 if store.local else SPOOLERS * 4
+
+
+def batches(items: Iterable[tuple[Entry, str]]) -> Iterator[list[tuple[Entry, str]]]:
+    """The items in their order, small ones several at a time: a thread's task of its own costs more than they do."""
+    taken: list[tuple[Entry, str]] = []
+    size = 0
+    for item in items:
+        taken.append(item)
+        size += item[0].size
+        if size >= SMALL or len(taken) >= TASK_FILES:
+            yield taken
+            taken, size = [], 0
+    if taken:
+        yield taken
+
+
+def spool_one(
+    store: ObjectStore,
+    dataset: Dataset,
+    entry: Entry,
+    partition: str,
+    folder: Path,
+    packs: Packs | None = None,
+) -> Candidate:
     """One entry on local disk, its envelope checked."""
-    candidate = Candidate(entry, partition)
     if entry.reason:
-        return candidate.refuse(Reason(entry.reason, entry.message))
+        return Candidate(entry, partition, refused=Reason(entry.reason, entry.message))
     meta = entry.meta
     name = entry.key.rpartition("/")[2]
     try:
         form = format_of(name, dataset.config.formats)
         check_size(meta, dataset.config.file_size.min, dataset.config.file_size.max)
-        spooled = spool(store.stream(meta), name, form, folder / entry.id)
+        spooled = spool(store.stream(meta), name, form, folder / entry.id, packs)
     except Refused as e:
-        return candidate.refuse(e.reason)
+        return Candidate(entry, partition, refused=e.reason)
     if entry.message.startswith("sha256:") and entry.message != f"sha256:{spooled.sha256}":
         message = f"The producer's manifest promises {entry.message}; the content is sha256:{spooled.sha256}."
-        return candidate.refuse(Reason("CHECKSUM_MISMATCH", message))
-    return replace(candidate, spooled=spooled)
+        return Candidate(entry, partition, refused=Reason("CHECKSUM_MISMATCH", message))
+    return Candidate(entry, partition, spooled)
 
 
 def refuse_duplicates(candidates: list[Candidate], known: Mapping[str, str]) -> list[Candidate]:
@@ -139,6 +169,18 @@ class Headers:
         self.expected = tuple(c.name for c in contract.columns)
         self.required = tuple(c.name for c in contract.columns if c.required)
         self._known: dict[tuple[str, ...], tuple[ibis.Schema, tuple[DriftEvent, ...]]] = {}
+        self._names: dict[tuple[int, str], tuple[str, ...]] = {}
+
+    def names(self, spooled: Spooled) -> tuple[str, ...]:
+        """The columns that delimited text has; raises `Refused`."""
+        form, text = spooled.format, spooled.header
+        assert isinstance(form, Csv)
+        found = self._names.get((id(form), text))
+        if found is None:
+            found = delimited.header(text, form, self.expected, self.required)
+            if len(text) <= SHORT and len(self._names) < SHORT:
+                self._names[id(form), text] = found
+        return found
 
     def layout(self, names: tuple[str, ...]) -> tuple[ibis.Schema, tuple[DriftEvent, ...]]:
         """The columns of delimited text with these names, and how they differ from the contract."""
@@ -158,7 +200,7 @@ def _json_lines(candidate: Candidate, engine: DuckDB) -> Candidate:
     spooled = candidate.spooled
     if spooled is None or candidate.refused or not isinstance(spooled.format, Json):
         return candidate
-    whole = spooled.parts[0]
+    whole = on_disk(spooled.parts[0])
     with whole.open("ab") as out:
         for part in spooled.parts[1:]:
             out.write(part.read_bytes())
@@ -172,7 +214,7 @@ def _json_lines(candidate: Candidate, engine: DuckDB) -> Candidate:
 
 def _json_structures(candidates: list[Candidate], engine: DuckDB) -> dict[str, dict[str, object]]:
     """The top-level keys of every JSON file, with the structure of their values."""
-    paths = [(c.entry.id, p) for c in candidates for p in c.file.parts]
+    paths = [(c.entry.id, on_disk(p)) for c in candidates for p in c.file.parts]
     if not paths:
         return {}
     found: dict[str, dict[str, object]] = {}
@@ -190,10 +232,9 @@ def _columned(candidate: Candidate, headers: Headers, structure: dict[str, objec
     contract, spooled = headers.contract, candidate.file
     try:
         if isinstance(spooled.format, Csv):
-            names = delimited.header(spooled.header, spooled.format, headers.expected, headers.required)
-            columns, events = headers.layout(names)
+            columns, events = headers.layout(headers.names(spooled))
         elif isinstance(spooled.format, Parquet):
-            columns = parquet_columns(spooled.parts[0])
+            columns = parquet_columns(on_disk(spooled.parts[0]))
             events = classify(contract, columns)
         else:
             if not structure:
@@ -218,7 +259,7 @@ def _records(spooled: Spooled) -> int:
     """How many records a file that is not read has, as far as its lines or its footer tell."""
     if isinstance(spooled.format, Parquet):
         try:
-            return int(pq.read_metadata(spooled.parts[0]).num_rows)
+            return int(pq.read_metadata(on_disk(spooled.parts[0])).num_rows)
         except (pa.ArrowException, OSError, ValueError):
             return 0
     return max(spooled.lines - (isinstance(spooled.format, Csv) and spooled.format.header), 0)
@@ -263,46 +304,3 @@ def _json_type(structure: object) -> dt.DataType:
     if isinstance(structure, list):
         return dt.Array(_json_type(structure[0])) if structure else dt.JSON()
     return dt.JSON()
-
-
-def parts_of(candidates: list[Candidate]) -> list[Part]:
-    """Group candidates by layout into parts: a big file is several, small files share one."""
-    groups: dict[tuple[object, ...], list[Candidate]] = {}
-    for candidate in candidates:
-        groups.setdefault(candidate.layout, []).append(candidate)
-    parts: list[Part] = []
-    for members in groups.values():
-        small: list[Candidate] = []
-        for member in members:
-            if member.repaired or len(member.file.parts) > 1:
-                parts.extend(_own_parts(member))
-            else:
-                small.append(member)
-        parts.extend(_shared_parts(small))
-    return parts
-
-
-def _own_parts(candidate: Candidate) -> Iterator[Part]:
-    spooled, repaired = candidate.file, candidate.repaired
-    has_header = isinstance(spooled.format, Csv) and spooled.format.header
-    paths = (repaired.path,) if repaired else spooled.parts
-    for index, path in enumerate(paths):
-        skip = has_header and index == 0 and repaired is None
-        before = 0 if repaired else max(spooled.starts[index] - has_header, 0)
-        file = PartFile(path, candidate.entry.id, candidate.partition, skip, before)
-        yield Part((file,), spooled.format, candidate.schema, repaired.longest if repaired else 0)
-
-
-def _shared_parts(candidates: list[Candidate]) -> Iterator[Part]:
-    files: list[PartFile] = []
-    size = 0
-    for candidate in candidates:
-        spooled = candidate.file
-        skip = isinstance(spooled.format, Csv) and spooled.format.header
-        files.append(PartFile(spooled.parts[0], candidate.entry.id, candidate.partition, skip))
-        size += spooled.parts[0].stat().st_size
-        if len(files) >= PART_FILES or size >= PART_BYTES:
-            yield Part(tuple(files), spooled.format, candidate.schema)
-            files, size = [], 0
-    if files:
-        yield Part(tuple(files), candidates[-1].file.format, candidates[-1].schema)

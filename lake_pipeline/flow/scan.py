@@ -15,8 +15,9 @@ from lake_pipeline.datasets.config import Csv, Json, Jsonl, Parquet
 from lake_pipeline.engines.parts import Part, PartResult
 from lake_pipeline.engines.rows import RowRules
 from lake_pipeline.errors import Terminal
-from lake_pipeline.flow.candidates import Candidate, parts_of
+from lake_pipeline.flow.candidates import Candidate
 from lake_pipeline.flow.context import Work
+from lake_pipeline.flow.packing import holds, parts_of, taken_apart, write_pack
 from lake_pipeline.formats import delimited
 from lake_pipeline.reasons import Reason
 
@@ -56,7 +57,7 @@ def scan(work: Work, candidates: Iterable[Candidate]) -> Scanned:
             candidate = mend(candidate, "")
         (settled.candidates if candidate.refused else waiting)[candidate.entry.id] = candidate
     while waiting:
-        scans = run(work, parts_of(list(waiting.values())), waiting)
+        scans = run(work, parts_of(waiting.values(), work.folder), waiting)
         repaired = broken(work, scans, waiting)
         sound = {id_: c for id_, c in waiting.items() if id_ not in repaired}
         changed = {**condemned(work, scans, sound), **miscounted(scans, sound), **repaired}
@@ -78,10 +79,21 @@ def run(work: Work, parts: list[Part], candidates: Mapping[str, Candidate]) -> l
 
     def one(part: Part) -> list[Scan]:
         rules = row_rules(work, part, candidates[part.files[0].source])
+        if part.pack:
+            return packed(part, rules)
         result = work.engine.validate(part, rules, work.folder / "validated")
         if len(part.files) > 1 and len(result.broken) == len(part.files):
             return [s for f in part.files for s in one(replace(part, files=(f,)))]
         return [Scan(part, rules, result)]
+
+    def packed(part: Part, rules: RowRules) -> list[Scan]:
+        assert part.pack is not None
+        write_pack(part, candidates)
+        result = work.engine.validate(part, rules, work.folder / "validated")
+        part.pack.unlink()
+        if holds(part, result, candidates):
+            return [Scan(part, rules, result)]
+        return [s for p in taken_apart(part, candidates, work.folder) for s in one(p)]
 
     with ThreadPoolExecutor(work.engine.workers) as pool:
         return [s for found in pool.map(one, parts) for s in found]

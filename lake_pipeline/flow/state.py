@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from datetime import datetime
 from functools import cached_property
 from typing import Any, Literal
@@ -266,9 +266,18 @@ def active(receipts: list[Receipt]) -> list[Receipt]:
 
 def document_of(value: Any) -> dict[str, Any]:
     """A state document as JSON; its number is its name."""
-    document = asdict(value)
+    document: dict[str, Any] = _plain(value)
     document.pop("number", None)
     return document
+
+
+def _plain(value: Any) -> Any:
+    """What `dataclasses.asdict` makes of state documents, which nobody changes: nothing is copied."""
+    if isinstance(value, tuple):
+        return [_plain(v) for v in value] if value and not isinstance(value[0], str) else value
+    if is_dataclass(value):
+        return {f.name: _plain(getattr(value, f.name)) for f in fields(value)}
+    return value
 
 
 def manifest_of(document: Mapping[str, Any], number: int) -> Manifest:

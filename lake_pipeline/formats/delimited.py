@@ -17,7 +17,9 @@ from pathlib import Path
 import numpy as np
 
 from lake_pipeline.datasets.config import Csv
-from lake_pipeline.formats.spool import LINE_FEED, Refused
+from lake_pipeline.formats.packs import Text
+from lake_pipeline.formats.spool import Refused
+from lake_pipeline.formats.texts import LINE_FEED
 
 OTHER_DELIMITERS = (",", ";", "\t", "|", ":")
 # A quoted field that spans more lines than this is taken for an unbalanced quote.
@@ -116,7 +118,7 @@ def _reader(lines: Iterable[str], delimiter: str, quote: str) -> Iterator[list[s
     return csv.reader(lines, delimiter=delimiter, quotechar=quote, strict=True)
 
 
-def repair(parts: tuple[Path, ...], form: Csv, width: int, target: Path) -> Repaired:
+def repair(parts: tuple[Text, ...], form: Csv, width: int, target: Path) -> Repaired:
     """Tell the sound records of a file from the faulty ones; writes the sound ones, without the header.
 
     A record is sound when it parses strictly and has `width` fields. A quote that never closes, or
@@ -159,12 +161,12 @@ def _plain(text: str, form: Csv) -> str:
 class physical_lines:  # noqa: N801 - an iterator used like a function
     """The lines of a text in parts, numbered from 1, which can be put back."""
 
-    def __init__(self, parts: tuple[Path, ...]) -> None:
+    def __init__(self, parts: tuple[Text, ...]) -> None:
         self._lines = self._read(parts)
         self._back: list[tuple[int, str]] = []
 
     @staticmethod
-    def _read(parts: tuple[Path, ...]) -> Iterator[tuple[int, str]]:
+    def _read(parts: tuple[Text, ...]) -> Iterator[tuple[int, str]]:
         number = 0
         for part in parts:
             with part.open(encoding="utf-8", newline="\n") as text:
@@ -214,6 +216,12 @@ def _all_sound(lines: list[str], form: Csv, width: int) -> bool:
     return len(rows) == len(lines) and all(len(row) == width for row in rows)
 
 
+def lines_are_records(text: bytes, form: Csv, width: int) -> bool:
+    """Whether every line of a text without its header is a sound record by itself."""
+    lines = io.StringIO(text.decode(), newline="\n").readlines()
+    return _all_sound(lines[form.header :], form, width)
+
+
 def _record(source: physical_lines, number: int, line: str, form: Csv, width: int) -> tuple[int, str, str]:
     taken = [(number, line)]
     fault = _fault(line, form, width)
@@ -259,7 +267,7 @@ def _fault(text: str, form: Csv, width: int) -> str:
     return ""
 
 
-def raw_lines(parts: tuple[Path, ...], numbers: list[int], starts: tuple[int, ...] = (0,)) -> dict[int, str]:
+def raw_lines(parts: tuple[Text, ...], numbers: list[int], starts: tuple[int, ...] = (0,)) -> dict[int, str]:
     """The text of some lines (sorted, 1-based) of a file in parts: one fast pass.
 
     starts: how many lines precede each part; parts without a wanted line are not read.
@@ -286,7 +294,7 @@ def raw_lines(parts: tuple[Path, ...], numbers: list[int], starts: tuple[int, ..
     return found
 
 
-def count_records(parts: tuple[Path, ...], form: Csv) -> int | None:
+def count_records(parts: tuple[Text, ...], form: Csv) -> int | None:
     """How many records a file has by the csv module, without its header; None where it is not sound."""
     texts = (text for _, text in physical_lines(parts))
     try:
@@ -296,7 +304,7 @@ def count_records(parts: tuple[Path, ...], form: Csv) -> int | None:
     return rows - form.header
 
 
-def raw_records(parts: tuple[Path, ...], form: Csv, records: list[int]) -> dict[int, tuple[int, str]]:
+def raw_records(parts: tuple[Text, ...], form: Csv, records: list[int]) -> dict[int, tuple[int, str]]:
     """(first line, text) of some records (sorted, from 1) of a sound file in which records span lines."""
     found: dict[int, tuple[int, str]] = {}
     taken: list[tuple[int, str]] = []

@@ -19,6 +19,7 @@ from lake_pipeline.engines.duckdb import DuckDB
 from lake_pipeline.engines.parts import Part, PartFile
 from lake_pipeline.engines.rows import RowRules
 from lake_pipeline.formats.delimited import MAX_LINES_PER_RECORD, Repaired, raw_lines, raw_records, repair
+from lake_pipeline.formats.packs import Text, on_disk
 from lake_pipeline.formats.spool import spool
 
 THREE = ("a", "b", "c")
@@ -146,11 +147,11 @@ def test_many_faults_are_found_in_linear_time(tmp_path: Path) -> None:
     assert len(result.lines) + len(result.malformed) == 20_000
 
 
-def read_by_duckdb(engine: DuckDB, paths: tuple[Path, ...], form: Csv, longest: int, out: Path) -> Any:
+def read_by_duckdb(engine: DuckDB, paths: tuple[Text, ...], form: Csv, longest: int, out: Path) -> Any:
     """What the strict reader makes of text without a header: text columns, nothing to reject but structure."""
     columns = tuple(Column(name, String()) for name in THREE)
     raw = ibis.schema(dict.fromkeys(THREE, "string"))
-    part = Part(tuple(PartFile(p, "s", "all") for p in paths), form, raw, longest)
+    part = Part(tuple(PartFile(on_disk(p), "s", "all") for p in paths), form, raw, longest)
     return judged_part(engine, part, RowRules(columns), out)
 
 

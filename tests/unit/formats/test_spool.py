@@ -14,9 +14,10 @@ import pytest
 import zstandard
 
 from lake_pipeline.datasets.config import Csv, Jsonl, Parquet
-from lake_pipeline.formats import spool as module
+from lake_pipeline.formats import texts as module
 from lake_pipeline.formats.delimited import raw_lines
-from lake_pipeline.formats.spool import Refused, Spooled, check_size, compression_of, format_of, spool
+from lake_pipeline.formats.spool import Refused, check_size, compression_of, format_of, spool
+from lake_pipeline.formats.texts import Spooled
 from lake_pipeline.storage import ObjectMeta
 
 CSV, JSONL = Csv(), Jsonl(type="jsonl")
