@@ -1,4 +1,4 @@
-"""DQDL, AWS Glue's Data Quality Definition Language: parsed, printed and evaluated.
+"""DQDL, AWS Glue's Data Quality Definition Language: parsed, printed, evaluated and proposed.
 
 >>> ruleset = parse('Rules = [ RowCount > 0, IsComplete "order_id" ]')
 >>> [rule.slug for rule in ruleset.rules]
@@ -7,19 +7,26 @@
 
 from __future__ import annotations
 
-from lake_pipeline.dqdl.evaluate import Evaluation, Outcome, evaluate, evaluate_by
+from lake_pipeline.dqdl.evaluate import evaluate, evaluate_by
+from lake_pipeline.dqdl.files import File, FileInfo
 from lake_pipeline.dqdl.nodes import Composite, Rule, Ruleset
+from lake_pipeline.dqdl.outcomes import Analysis, Evaluation, Outcome
 from lake_pipeline.dqdl.parser import parse
+from lake_pipeline.dqdl.recommend import recommend
 from lake_pipeline.dqdl.tokens import DQDLSyntaxError
 
 __all__ = [
+    "Analysis",
     "Composite",
     "DQDLSyntaxError",
     "Evaluation",
+    "File",
+    "FileInfo",
     "Outcome",
     "Rule",
     "Ruleset",
     "evaluate",
     "evaluate_by",
     "parse",
+    "recommend",
 ]

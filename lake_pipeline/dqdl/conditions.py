@@ -14,6 +14,7 @@ from lake_pipeline.dqdl import nodes
 from lake_pipeline.dqdl.subject import RuleError
 from lake_pipeline.errors import did_you_mean
 
+MAX_LAST = 100_000
 Value = float | list[float]
 Function = Callable[[Sequence[Value]], Value]
 
@@ -63,6 +64,17 @@ def _abs(args: Sequence[Value]) -> Value:
     return [abs(x) for x in arg] if isinstance(arg, list) else abs(arg)
 
 
+def _percentile(args: Sequence[Value]) -> Value:
+    """The value below which ``p`` percent of a list lie, interpolated between neighbours."""
+    listed, share = args
+    if not isinstance(listed, list) or isinstance(share, list) or not 0 <= share <= 100:
+        raise RuleError("percentile takes a list and a number from 0 to 100, as in percentile(last(9), 90)")
+    ordered, place = sorted(listed), share / 100 * (len(listed) - 1)
+    below = math.floor(place)
+    above = min(below + 1, len(ordered) - 1)
+    return ordered[below] + (ordered[above] - ordered[below]) * (place - below)
+
+
 def _index(args: Sequence[Value]) -> Value:
     listed, at = args
     if not isinstance(listed, list) or isinstance(at, list):
@@ -80,13 +92,14 @@ FUNCTIONS: dict[str, Function] = {
     "std": _reducing(statistics.pstdev),
     "abs": _abs,
     "index": _index,
+    "percentile": _percentile,
 }
 
 
 def meets(
     condition: nodes.Condition,
     value: float,
-    history: Sequence[float] | None = None,
+    history: Sequence[float] = (),
     functions: Mapping[str, Function] = FUNCTIONS,
 ) -> bool:
     """Whether a metric meets a numeric condition. ``history``: earlier values, the newest first."""
@@ -98,7 +111,7 @@ def meets(
 
 def worth(
     operand: nodes.Operand,
-    history: Sequence[float] | None = None,
+    history: Sequence[float] = (),
     functions: Mapping[str, Function] = FUNCTIONS,
 ) -> float:
     """The number that an operand stands for."""
@@ -108,9 +121,7 @@ def worth(
     return value
 
 
-def _value(
-    operand: nodes.Operand, history: Sequence[float] | None, functions: Mapping[str, Function]
-) -> Value:
+def _value(operand: nodes.Operand, history: Sequence[float], functions: Mapping[str, Function]) -> Value:
     if isinstance(operand, nodes.Number):
         return float(operand.text)
     if isinstance(operand, nodes.Parenthesis):
@@ -132,7 +143,7 @@ def _calculate(op: str, left: float, right: float) -> float:
         raise RuleError(f"division by zero: {left!r} / {right!r}") from error
 
 
-def _call(call: nodes.Call, history: Sequence[float] | None, functions: Mapping[str, Function]) -> Value:
+def _call(call: nodes.Call, history: Sequence[float], functions: Mapping[str, Function]) -> Value:
     args = [_value(arg, history, functions) for arg in call.args]
     if call.name == "last":
         return _last(args, history)
@@ -144,15 +155,13 @@ def _call(call: nodes.Call, history: Sequence[float] | None, functions: Mapping[
         raise RuleError(f"{call} cannot be calculated: {error}") from error
 
 
-def _last(args: Sequence[Value], history: Sequence[float] | None) -> Value:
+def _last(args: Sequence[Value], history: Sequence[float]) -> Value:
     """``last()`` is the newest earlier value (0.0 without one), ``last(k)`` the newest k as a list."""
-    if history is None:
-        raise RuleError("last() needs a history of earlier results, and none is connected")
     if not args:
         return float(history[0]) if history else 0.0
-    (count,) = args
-    if isinstance(count, list) or count < 1:
-        raise RuleError("last(k) takes a positive number")
+    count = args[0]
+    if len(args) > 1 or isinstance(count, list) or not 1 <= count <= MAX_LAST:
+        raise RuleError(f"last(k) takes a number from 1 to {MAX_LAST}")
     return [float(v) for v in history[: int(count)]] or [0.0]
 
 

@@ -11,11 +11,24 @@ import sqlglot
 from sqlglot import exp
 
 from lake_pipeline.dqdl import sql
-from lake_pipeline.dqdl.measure import Finding, Measure, Query, Row, judge, measures, number, ratio
+from lake_pipeline.dqdl.measure import (
+    Finding,
+    Lookup,
+    Measure,
+    Query,
+    Row,
+    analyzes,
+    found,
+    judge,
+    measures,
+    number,
+    ratio,
+)
 from lake_pipeline.dqdl.subject import Connection, Engine, Group, RuleError, Subject
 from lake_pipeline.errors import did_you_mean
 
 SCALAR = {"rows": dt.int64, "scalar": dt.float64}
+METRIC = "Dataset.*.CustomSQL"
 MATCHES = {"total": dt.int64, "matched": dt.int64}
 
 
@@ -27,10 +40,26 @@ def custom_sql(subject: Subject) -> Measure:
     connection = subject.engine.connection
     if subject.rule.condition is not None:
         select, schema, decide = _scalar(statement, connection), SCALAR, _decide_scalar
+        rows = None
     else:
         select, schema, decide = _matches(statement, subject), MATCHES, _decide_matches
+        rows = partial(_passing, subject, statement)
     run = partial(_per_group, subject, select, schema)
-    return Measure(partial(decide, subject), queries=(Query((select,), run),))
+    return Measure(partial(decide, subject), queries=(Query((select,), run),), rows=rows)
+
+
+@analyzes("CustomSql")
+def custom_number(subject: Subject) -> Measure:
+    """The one number that a query returns."""
+    (text,) = subject.rule.names
+    select = _scalar(sql.query(text, subject.sources), subject.engine.connection)
+    run = partial(_per_group, subject, select, SCALAR)
+
+    def decide(row: Row) -> Finding:
+        _check_single(row)
+        return found({METRIC: number(row["scalar"])})
+
+    return Measure(decide, queries=(Query((select,), run),))
 
 
 def _per_group(
@@ -62,12 +91,30 @@ def _scalar(statement: exp.Query, connection: Connection) -> str:
 
 
 def _decide_scalar(subject: Subject, row: Row) -> Finding:
+    _check_single(row)
+    return judge(subject, METRIC, number(row["scalar"]))
+
+
+def _check_single(row: Row) -> None:
     if row["rows"] != 1:
         raise RuleError(f"with a condition, CustomSql must return one number, not {row['rows'] or 0} rows")
-    return judge(subject, "Dataset.*.CustomSQL", number(row["scalar"]))
 
 
-def _matches(statement: exp.Query, subject: Subject) -> str:
+def _passing(subject: Subject, statement: exp.Query) -> Lookup:
+    """The distinct rows that the query returns, as rows of the table's columns."""
+    names = _columns(statement, subject)
+    tables = {**subject.sources, sql.PRIMARY: subject.table.select(*subject.columns)}
+    connection = subject.engine.connection
+    aliases = {f"__key_{i}": subject.table[name].type() for i, name in enumerate(names)}
+    listed = ", ".join(sql.quoted(alias, connection) for alias in aliases)
+    inner = sql.render(statement, connection)
+    select = f"SELECT DISTINCT * FROM ({inner}) AS passing({listed})"
+    known = sql.over(connection, tables, select, aliases)
+    return Lookup(tuple(subject.table[n] for n in names), known, (True,) * len(names))
+
+
+def _columns(statement: exp.Query, subject: Subject) -> list[str]:
+    """The table's columns that the query returns, in its order."""
     primary = subject.table.select(*subject.columns)
     names = sql.output_names(statement, {**subject.sources, sql.PRIMARY: primary})
     known = {column.lower(): column for column in subject.columns}
@@ -77,7 +124,12 @@ def _matches(statement: exp.Query, subject: Subject) -> str:
                 f'Column "{name}" of the result was not found in the table.{did_you_mean(name, known)} '
                 "Without a condition, CustomSql returns rows of the table."
             )
-    same = " AND ".join(f"checked.{_spark(known[name.lower()])} <=> passing.{_spark(name)}" for name in names)
+    return [known[name.lower()] for name in names]
+
+
+def _matches(statement: exp.Query, subject: Subject) -> str:
+    names = _columns(statement, subject)
+    same = " AND ".join(f"checked.{_spark(name)} <=> passing.{_spark(name)}" for name in names)
     text = (
         f"SELECT (SELECT COUNT(*) FROM {sql.PRIMARY}) AS total, (SELECT COUNT(*) FROM {sql.PRIMARY} AS "
         f"checked WHERE EXISTS (SELECT 1 FROM ({statement.sql(dialect=sql.SPARK)}) AS passing "

@@ -13,7 +13,7 @@ import ibis
 import ibis.expr.datatypes as dt
 import ibis.expr.types as ir
 
-from lake_pipeline.dqdl.subject import RuleError, is_text
+from lake_pipeline.dqdl.subject import RuleError, is_text, present
 from lake_pipeline.errors import did_you_mean
 
 Test = Callable[[ir.Value], ir.BooleanValue]
@@ -26,11 +26,11 @@ INTEGERS = {"INTEGER": dt.int32, "LONG": dt.int64}
 
 
 def _all(value: ir.Value) -> ir.BooleanValue:
-    return value.notnull()
+    return present(value)
 
 
 def _none(value: ir.Value) -> ir.BooleanValue:
-    return ibis.literal(False) & value.notnull()
+    return ibis.literal(False) & present(value)
 
 
 def _whole_text(kind: dt.DataType) -> Test:
@@ -54,10 +54,10 @@ TEXT: dict[str, Test] = {
     "TIMESTAMP": _timestamp_text,
     "INTEGER": _whole_text(dt.int32),
     "LONG": _whole_text(dt.int64),
-    "FLOAT": lambda v: v.try_cast(dt.float64).notnull(),
-    "DOUBLE": lambda v: v.try_cast(dt.float64).notnull(),
+    "FLOAT": lambda v: present(v.try_cast(dt.float64)),
+    "DOUBLE": lambda v: present(v.try_cast(dt.float64)),
     "INTEGRAL": lambda v: v.re_search(r"^\s*[+-]?[0-9]+\s*$"),
-    "FRACTIONAL": lambda v: v.try_cast(dt.float64).notnull(),
+    "FRACTIONAL": lambda v: present(v.try_cast(dt.float64)),
 }
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import cache, partial, reduce
-from operator import or_
+from operator import and_, or_
 from typing import Any, cast
 
 import ibis
@@ -16,7 +16,7 @@ import ibis.expr.datatypes as dt
 import ibis.expr.types as ir
 
 from lake_pipeline.dqdl.measure import VALUE, Finding, Measure, Query, Row, judge, measures, number, ratio
-from lake_pipeline.dqdl.subject import Engine, Group, Subject
+from lake_pipeline.dqdl.subject import Engine, Group, Subject, present
 
 NOTHING: Mapping[str, int] = {"present": 0, "once": 0, "distinct": 0}
 
@@ -49,7 +49,29 @@ def occurrences(subject: Subject, names: tuple[str, ...], *, all_null: bool = Fa
     """
     where = None if subject.kept is None else subject.kept.get_name()
     keyed = _keyed(subject, names, all_null=all_null)
-    return Query(("occurrences", names, where, all_null), partial(_occurrences, keyed))
+    return Query(("occurrences", names, where, all_null), partial(occurrences_of, keyed))
+
+
+def times(subject: Subject, names: tuple[str, ...]) -> ir.IntegerValue:
+    """In how many of the rows that the rule sees a row's key occurs, as a value of the row."""
+    window = ibis.window(
+        group_by=[subject.table[c] for c in subject.engine.group_columns] + [subject.column(n) for n in names]
+    )
+    if subject.kept is None:
+        return cast(ir.IntegerValue, subject.table.count().over(window))
+    return cast(ir.IntegerValue, subject.kept.fill_null(False).cast(dt.int64).sum().over(window))
+
+
+def _unique_rows(subject: Subject) -> ir.BooleanValue:
+    """Whether a row's key occurs once; a row without a key is none of the rule's, and passes."""
+    names = subject.rule.names
+    keyed = reduce(or_, [present(subject.column(name)) for name in names])
+    return (times(subject, names) == 1) | ~keyed
+
+
+def _key_rows(subject: Subject) -> ir.BooleanValue:
+    complete = reduce(and_, [present(subject.column(name)) for name in subject.rule.names])
+    return (times(subject, subject.rule.names) == 1) & complete
 
 
 def _keyed(subject: Subject, names: tuple[str, ...], *, all_null: bool) -> ir.Table:
@@ -57,7 +79,7 @@ def _keyed(subject: Subject, names: tuple[str, ...], *, all_null: bool) -> ir.Ta
     columns = [subject.column(name) for name in names]
     rows = subject.selected
     if not all_null:
-        rows = rows.filter(reduce(or_, [column.notnull() for column in columns]))
+        rows = rows.filter(reduce(or_, [present(column) for column in columns]))
     return rows.select(
         *subject.engine.group_columns, **{f"__key_{i}": column for i, column in enumerate(columns)}
     )
@@ -67,7 +89,8 @@ def _key_columns(keyed: ir.Table) -> list[str]:
     return [name for name in keyed.columns if name.startswith("__key_")]
 
 
-def _occurrences(keyed: ir.Table, engine: Engine) -> Mapping[Group, Row]:
+def occurrences_of(keyed: ir.Table, engine: Engine) -> Mapping[Group, Row]:
+    """The counts of :func:`occurrences` for keys in columns ``__key_0``, ``__key_1`` and so on."""
     keys = [*engine.group_columns, *_key_columns(keyed)]
     if _is_narrow(keyed):
         return engine.rows(_totals(_counted(keyed, keys), engine))
@@ -111,8 +134,8 @@ def _totals(counted: ir.Table, engine: Engine) -> ir.Table:
     return engine.grouped(
         counted,
         {
-            "present": counted.occurs.sum(),
-            "once": counted.count(where=counted.occurs == 1),
+            "present": counted.occurs.sum().fill_null(0),
+            "once": counted.count(where=counted.occurs == 1).fill_null(0),  # of nothing, NULL in Spark
             "distinct": counted.count(),
         },
     )
@@ -153,6 +176,7 @@ def uniqueness(subject: Subject) -> Measure:
         lambda row: judge(subject, metric, ratio(row["once"], row["present"])),
         queries=(occurrences(subject, names),),
         offenders=lambda: _repeated_values(subject, names),
+        rows=lambda: _unique_rows(subject),
     )
 
 
@@ -163,6 +187,7 @@ def unique_value_ratio(subject: Subject) -> Measure:
     return Measure(
         lambda row: judge(subject, metric, ratio(row["once"], row["distinct"])),
         queries=(occurrences(subject, subject.rule.names),),
+        rows=lambda: _unique_rows(subject),
     )
 
 
@@ -185,6 +210,7 @@ def duplicate_row_count(subject: Subject) -> Measure:
         lambda row: judge(subject, metric, float((row["present"] or 0) - (row["once"] or 0))),
         queries=(occurrences(subject, names, all_null=True),) if names else (),
         offenders=lambda: _repeated_values(subject, names, all_null=True),
+        rows=(lambda: times(subject, names) == 1) if names else None,
     )
 
 
@@ -210,4 +236,5 @@ def is_primary_key(subject: Subject) -> Measure:
         {"rows": subject.rows, **complete},
         (occurrences(subject, names),),
         lambda: _repeated_values(subject, names),
+        lambda: _key_rows(subject),
     )

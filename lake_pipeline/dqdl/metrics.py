@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 
 import ibis.expr.types as ir
 
 from lake_pipeline.dqdl.conditions import is_literal, worth
-from lake_pipeline.dqdl.measure import VALUE, Finding, Measure, Row, judge, measures, number, ratio
+from lake_pipeline.dqdl.measure import (
+    VALUE,
+    Finding,
+    Measure,
+    Row,
+    analyzes,
+    found,
+    judge,
+    measures,
+    number,
+    ratio,
+)
 from lake_pipeline.dqdl.predicates import compare
-from lake_pipeline.dqdl.subject import RuleError, Subject, is_text, numeric
-
-Statistic = Callable[[ir.NumericValue, ir.BooleanValue | None], ir.Scalar]
-STATISTICS: dict[str, Statistic] = {
-    "Mean": lambda c, where: c.mean(where=where),
-    "Sum": lambda c, where: c.sum(where=where),
-    "StandardDeviation": lambda c, where: c.std(how="pop", where=where),
-    "Variance": lambda c, where: c.var(how="pop", where=where),
-    "Range": lambda c, where: c.max(where=where) - c.min(where=where),
-}
+from lake_pipeline.dqdl.subject import RuleError, Subject, is_text, present
 
 
 @measures("RowCount")
@@ -40,10 +41,10 @@ def column_count(subject: Subject) -> Measure:
 def column_exists(subject: Subject) -> Measure:
     """Whether there is a column of the name, from the schema."""
     (name,) = subject.rule.names
-    found = name in subject.columns or name.strip("`") in subject.columns
-    metrics = {f"Dataset.{name}.ColumnExists": float(found)}
-    reason = None if found else f'Column "{name}" does not exist'
-    return Measure(lambda row: Finding(found, metrics, reason))
+    exists = name in subject.columns or name.strip("`") in subject.columns
+    metrics = {f"Dataset.{name}.ColumnExists": float(exists)}
+    reason = None if exists else f'Column "{name}" does not exist'
+    return Measure(lambda row: Finding(exists, metrics, reason))
 
 
 @measures("ColumnNamesMatchPattern")
@@ -70,16 +71,8 @@ def completeness(subject: Subject) -> Measure:
     return Measure(
         lambda row: judge(subject, metric, ratio(row["complete"], row["rows"])),
         {"rows": subject.rows, "complete": column.count(where=subject.kept)},
+        rows=lambda: present(column),
     )
-
-
-@measures(*STATISTICS)
-def statistic(subject: Subject) -> Measure:
-    """A statistic of the values that are not NULL."""
-    (name,) = subject.rule.names
-    aggregate = STATISTICS[subject.rule.type](numeric(subject, name), subject.kept)
-    metric = f"Column.{name}.{subject.rule.type}"
-    return Measure(lambda row: judge(subject, metric, number(row["value"])), {"value": aggregate})
 
 
 @measures("ColumnLength")
@@ -119,7 +112,26 @@ def column_length(subject: Subject) -> Measure:
         "shortest": length.min(where=subject.kept),
         "longest": length.max(where=subject.kept),
     }
-    return Measure(decide, scan, offenders=lambda: offending(subject, column, fits))
+    return Measure(decide, scan, offenders=lambda: offending(subject, column, fits), rows=lambda: fits)
+
+
+@analyzes("ColumnLength")
+def lengths(subject: Subject) -> Measure:
+    """The shortest and the longest length of a column's values."""
+    (name,) = subject.rule.names
+    column = subject.column(name)
+    if not is_text(column):
+        raise RuleError(f'Column "{name}" is {column.type()}; ColumnLength needs strings')
+    length = column.length().fill_null(0)
+    return Measure(
+        lambda row: found(
+            {
+                f"Column.{name}.MinimumLength": number(row["shortest"]),
+                f"Column.{name}.MaximumLength": number(row["longest"]),
+            }
+        ),
+        {"shortest": length.min(where=subject.kept), "longest": length.max(where=subject.kept)},
+    )
 
 
 def offending(subject: Subject, column: ir.Value, passing: ir.BooleanValue) -> ir.Table:

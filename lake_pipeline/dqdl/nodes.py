@@ -12,10 +12,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from lake_pipeline.dqdl.slugs import slug_of
-from lake_pipeline.dqdl.tokens import Span
+from lake_pipeline.dqdl.tokens import SIZE_UNITS, Span
 from lake_pipeline.errors import UsageError
 
 NOWHERE = Span(0, 0)
+_SECONDS = {"days": 86_400, "hours": 3_600, "minutes": 60}
 _SPARK_ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "0": "\0", "b": "\b"}
 
 
@@ -151,6 +152,11 @@ class Duration:
     def __str__(self) -> str:
         return f"{self.amount} {self.unit}"
 
+    @property
+    def hours(self) -> float:
+        """The duration in hours."""
+        return self.amount * _SECONDS[self.unit] / 3600
+
 
 @dataclass(frozen=True, slots=True)
 class Size:
@@ -161,6 +167,11 @@ class Size:
 
     def __str__(self) -> str:
         return f"{self.amount} {self.unit}" if self.unit else str(self.amount)
+
+    @property
+    def bytes(self) -> int:
+        """The size in bytes; a unit is 1024 of the one below."""
+        return self.amount << 10 * (SIZE_UNITS.index(self.unit) if self.unit else 0)
 
 
 Operand = NumericOperand | Text | Special | Day | Clock | Now | Duration | Size

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -11,35 +11,42 @@ from typing import Any
 import ibis.expr.types as ir
 from sqlglot import exp
 
+import lake_pipeline.dqdl.aggregates
 import lake_pipeline.dqdl.custom
-import lake_pipeline.dqdl.keys
-import lake_pipeline.dqdl.references
+import lake_pipeline.dqdl.file_rules
+import lake_pipeline.dqdl.matching
+import lake_pipeline.dqdl.numbers
 import lake_pipeline.dqdl.shares  # noqa: F401 (these modules register their measures)
 from lake_pipeline.dqdl import sql
+from lake_pipeline.dqdl.analyzers import analyzer
 from lake_pipeline.dqdl.attempt import Failure, attempt
+from lake_pipeline.dqdl.files import File
 from lake_pipeline.dqdl.measure import MEASURES, Measure
 from lake_pipeline.dqdl.nodes import AnyRule, Composite, Rule
 from lake_pipeline.dqdl.subject import Engine, History, RuleError, Subject
 
-ROW_EVALUATION = "compositeRuleEvaluation.method"
-
 
 @dataclass(frozen=True)
 class Step:
-    """A rule with its measure, or with the reason why it has none. ``scan``: its columns of the scan."""
+    """A rule with its measure, or with the reason why it has none.
+
+    ``scan``: its columns of the scan; ``kept``: whether its ``where`` holds.
+    """
 
     rule: Rule
     measure: Measure | None = None
     scan: Mapping[str, str] | None = None
     error: str | None = None
+    kept: ir.BooleanValue | None = None
 
 
 @dataclass(frozen=True)
 class Plan:
-    """Every distinct rule's step, and the aggregates of the one scan that they share."""
+    """Every distinct rule's and analyzer's step, and the aggregates of the one scan that they share."""
 
     table: ir.Table
     steps: Mapping[Rule, Step]
+    analyses: Mapping[Rule, Step]
     aggregates: Mapping[str, ir.Scalar]
 
 
@@ -51,7 +58,8 @@ class Data:
     table: ir.Table
     sources: Mapping[str, ir.Table]
     now: datetime
-    history: History | None
+    history: History | None = None
+    files: Sequence[File] | None = None
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -68,37 +76,57 @@ def leaves(rules: Iterable[AnyRule]) -> Iterator[Rule]:
             yield rule
 
 
-def plan(rules: Sequence[AnyRule], data: Data) -> Plan:
+def plan(rules: Sequence[AnyRule], data: Data, analyzers: Sequence[Rule] = ()) -> Plan:
     """Plan all rules; one that cannot be planned gets an error and leaves the others alone."""
     distinct = list(dict.fromkeys(leaves(rules)))
     table, kept, broken = _with_where(distinct, data)
-    steps: dict[Rule, Step] = {}
-    aggregates: dict[str, ir.Scalar] = {}
-    names: dict[Any, str] = {}
-    for rule in distinct:
+    scan = _Scan()
+
+    def step(rule: Rule, build: Callable[[Subject], Measure]) -> Step:
         if rule.where in broken:
-            steps[rule] = Step(rule, error=broken[rule.where])
-            continue
+            return Step(rule, error=broken[rule.where])
         where = None if rule.where is None else table[kept[rule.where]]
-        subject = Subject(rule, data.engine, table, data.columns, where, data.sources, data.now, data.history)
-        measure = attempt(partial(_measure, subject))
+        subject = Subject(
+            rule,
+            data.engine,
+            table,
+            data.columns,
+            where,
+            data.sources,
+            data.now,
+            data.history,
+            data.files,
+        )
+        measure = attempt(partial(build, subject))
         if isinstance(measure, Failure):
-            steps[rule] = Step(rule, error=measure.reason)
-            continue
-        scan = {}
-        for name, expression in measure.scan.items():
-            scan[name] = names.setdefault(expression.op(), f"__m{len(names)}")
-            aggregates[scan[name]] = expression
-        steps[rule] = Step(rule, measure, scan)
-    return Plan(table, steps, aggregates)
+            return Step(rule, error=measure.reason)
+        return Step(rule, measure, scan.add(measure.scan), kept=where)
+
+    steps = {rule: step(rule, _measure) for rule in distinct}
+    analyses = {rule: step(rule, analyzer) for rule in dict.fromkeys(analyzers)}
+    return Plan(table, steps, analyses, scan.aggregates)
+
+
+class _Scan:
+    """The aggregates of the shared scan, each distinct one once."""
+
+    def __init__(self) -> None:
+        self.aggregates: dict[str, ir.Scalar] = {}
+        self._names: dict[Any, str] = {}
+
+    def add(self, wanted: Mapping[str, ir.Scalar]) -> dict[str, str]:
+        """Take aggregates into the scan; their columns there by the names wanted."""
+        columns = {}
+        for name, expression in wanted.items():
+            columns[name] = self._names.setdefault(expression.op(), f"__m{len(self._names)}")
+            self.aggregates[columns[name]] = expression
+        return columns
 
 
 def _measure(subject: Subject) -> Measure:
     build = MEASURES.get(subject.rule.type)
     if build is None:
-        raise RuleError(f"{subject.rule.type} cannot be evaluated by lake_pipeline yet")
-    if (subject.rule.tag(ROW_EVALUATION) or "").upper() == "ROW":
-        raise RuleError("row-level evaluation of composite rules is not supported")
+        raise RuleError(f"{subject.rule.type} is an analyzer and no rule")
     return build(subject)
 
 

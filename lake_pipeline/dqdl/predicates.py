@@ -13,7 +13,7 @@ import ibis.expr.types as ir
 from lake_pipeline.dqdl import nodes
 from lake_pipeline.dqdl.conditions import day_of, worth
 from lake_pipeline.dqdl.rules import DATE, NUMBER, STRING
-from lake_pipeline.dqdl.subject import RuleError, Subject, is_text
+from lake_pipeline.dqdl.subject import RuleError, Subject, is_text, present
 
 MEMBERSHIP = frozenset(("=", "!=", "in", "not in"))
 NEGATIVE = frozenset(("!=", "not in"))
@@ -40,7 +40,7 @@ def values_predicate(subject: Subject, column: ir.Value, name: str) -> ir.Boolea
     """Whether a value meets the rule's condition; true or not true (false, NULL) for a NULL value."""
     condition = cast(nodes.Condition, subject.rule.condition)
     found = KINDS[condition.kind](subject, condition, column, name)
-    return found | column.isnull() if null_passes(condition) else found
+    return found | ~present(column) if null_passes(condition) else found
 
 
 def null_passes(condition: nodes.Condition) -> bool:
@@ -59,7 +59,7 @@ def _plain(condition: nodes.Condition) -> list[nodes.Operand]:
 
 def _only_null(condition: nodes.Condition, column: ir.Value) -> ir.BooleanValue:
     """``= NULL`` and the like: what is left of the condition for values that are not NULL."""
-    return column.notnull() if condition.op in NEGATIVE else column.isnull()
+    return present(column) if condition.op in NEGATIVE else ~present(column)
 
 
 def _strings(subject: Subject, condition: nodes.Condition, column: ir.Value, name: str) -> ir.BooleanValue:
@@ -117,7 +117,7 @@ def _as_number(column: ir.Value, op: str, name: str) -> ir.Value:
     raise RuleError(f'Column "{name}" is {column.type()}, which does not compare ({op}) with numbers')
 
 
-def _number(operand: nodes.Operand, history: Sequence[float] | None) -> float | int:
+def _number(operand: nodes.Operand, history: Sequence[float]) -> float | int:
     """The number as an integer where it is written as one, so that 64-bit integers compare exactly."""
     if isinstance(operand, nodes.Number) and "." not in operand.text and len(operand.text) <= 18:
         return int(operand.text)

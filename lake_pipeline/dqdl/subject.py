@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import ibis.expr.datatypes as dt
 import ibis.expr.types as ir
 
+from lake_pipeline.dqdl.files import File
 from lake_pipeline.dqdl.nodes import Rule
 from lake_pipeline.errors import Terminal, did_you_mean
 
@@ -58,6 +59,11 @@ class Engine:
             return dict.fromkeys([None], found[0]) if found else {}
         return {row.pop(self.by): row for row in found}
 
+    def same(self, table: ir.Table) -> dict[Group, dict[str, Any]]:
+        """Run a query of one row that is not about groups: it holds for each of them."""
+        found = self.connection.to_pyarrow(table).to_pylist()
+        return dict.fromkeys([None, *self.keys], found[0])
+
 
 @dataclass(frozen=True)
 class Subject:
@@ -71,6 +77,7 @@ class Subject:
     sources: Mapping[str, ir.Table]
     now: datetime
     history: History | None = None
+    files: Sequence[File] | None = None
 
     def column(self, name: str) -> ir.Value:
         """The column of a name, perhaps in backquotes, or the field ``a.b`` of a struct."""
@@ -99,9 +106,9 @@ class Subject:
             )
         return self.sources[name]
 
-    def history_of(self, metric: str) -> Sequence[float] | None:
-        """Earlier values of a metric, the newest first; None when there is no history at all."""
-        return None if self.history is None else self.history.get(metric, ())
+    def history_of(self, metric: str) -> Sequence[float]:
+        """Earlier values of a metric, the newest first."""
+        return () if self.history is None else self.history.get(metric, ())
 
 
 def resolve(table: ir.Table, name: str, columns: Sequence[str] | None = None) -> ir.Value:
@@ -134,3 +141,10 @@ def numeric(subject: Subject, name: str) -> ir.NumericValue:
 def is_text(value: ir.Value) -> bool:
     """Whether a column holds strings."""
     return isinstance(value.type(), dt.String)
+
+
+def present(value: ir.Value) -> ir.BooleanValue:
+    """Whether a value is not NULL. NaN is a value, though Ibis takes it for NULL in Spark."""
+    if not isinstance(value, ir.FloatingValue):
+        return value.notnull()
+    return value.notnull() | value.isnan().fill_null(False)

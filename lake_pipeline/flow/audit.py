@@ -5,7 +5,7 @@ All partitions are audited in shared scans; each gets verdicts of its own.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial, reduce
 from typing import Any
@@ -17,12 +17,21 @@ from pandera.errors import SchemaErrors
 from lake_pipeline import dqdl
 from lake_pipeline.contracts import Array, Column, Contract, Object
 from lake_pipeline.datasets import Dataset
+from lake_pipeline.dqdl.subject import RuleError
 from lake_pipeline.engines.casts import Expr
 from lake_pipeline.engines.rows import CONSTRAINTS
 from lake_pipeline.flow.state import Balance
 from lake_pipeline.reasons import Reason
 
 SCHEMA, BALANCE = "schema", "balance"
+
+
+class NotKept(dict[str, Sequence[float]]):
+    """The history of metrics, which the lake does not keep yet: a rule that asks for it is an error."""
+
+    def get(self, metric: str, default: Any = None) -> Any:
+        """Raise `RuleError`."""
+        raise RuleError(f"{metric} has no history: the lake does not keep one yet")
 
 
 @dataclass(frozen=True)
@@ -67,7 +76,7 @@ def audit(
     if rules or implied:
         ruleset = dqdl.Ruleset.of([*rules, *implied])
         visible = staged.drop("_source", "_record")
-        found = dqdl.evaluate_by(ruleset, visible, keys=partitions, sources=sources)
+        found = dqdl.evaluate_by(ruleset, visible, keys=partitions, sources=sources, history=NotKept())
     broken = schema_faults(contract, staged, partitions)
     verdicts = {}
     for partition in partitions:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -55,18 +55,27 @@ def test_verdict_and_metric(rule: str, status: str, metric: float | None) -> Non
         assert next(iter(outcome.metrics.values())) == pytest.approx(metric, rel=1e-12)
 
 
-def test_one_evaluation_of_all_rules_is_each_rule_alone() -> None:
+def test_one_evaluation_of_all_rules_is_each_rule_alone(on_engine: Callable[[pa.Table], Any]) -> None:
     rules = [case[0] for case in GOLDEN["cases"]]
-    together = run(f"Rules = [ {', '.join(rules)} ]", table())
-    assert [o.status for o in together.outcomes] == [case[1] for case in GOLDEN["cases"]]
+    sources = {"ref": on_engine(REF)}
+    together = evaluate(f"Rules = [ {', '.join(rules)} ]", on_engine(table()), sources=sources, now=NOW)
+    found = [[str(o.rule), o.status] for o in together.outcomes]
+    expected = [[str(o.rule), case[1]] for o, case in zip(together.outcomes, GOLDEN["cases"], strict=True)]
+    assert found == expected
+    for outcome, case in zip(together.outcomes, GOLDEN["cases"], strict=True):
+        if case[2] is not None:
+            assert next(iter(outcome.metrics.values())) == pytest.approx(case[2], rel=1e-12), outcome
     assert not together.passed
 
 
 @pytest.mark.parametrize("situation", ["empty", "nulls"])
 @pytest.mark.parametrize("status", ["Passed", "Failed"])
-def test_no_rows_and_only_nulls_have_explicit_verdicts(situation: str, status: str) -> None:
-    data = table(nulls=True) if situation == "nulls" else table(0)
-    outcomes = run(f"Rules = [ {', '.join(GOLDEN[situation][status])} ]", data).outcomes
+def test_no_rows_and_only_nulls_have_explicit_verdicts(
+    situation: str, status: str, on_engine: Callable[[pa.Table], Any]
+) -> None:
+    data = on_engine(table(nulls=True) if situation == "nulls" else table(0))
+    rules = f"Rules = [ {', '.join(GOLDEN[situation][status])} ]"
+    outcomes = evaluate(rules, data, sources={"ref": on_engine(REF)}, now=NOW).outcomes
     assert {str(o.rule): o.status for o in outcomes} == {str(o.rule): status for o in outcomes}, outcomes
 
 

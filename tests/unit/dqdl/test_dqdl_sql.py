@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
+import ibis
 import pyarrow as pa
 import pytest
 
@@ -101,3 +105,103 @@ def test_queries_are_spark_sql() -> None:
     query = "with p as (select id from PRIMARY where name <=> 'a') select count(*) / 2 from p"
     found = outcome(f'CustomSql "{query}" = 0.5')
     assert found.status == "Passed", found.reason
+
+
+SMUGGLED = [
+    # a CTE's name inside does not make a table of that name known outside
+    "select * from other where exists (with other as (select 1) select * from other)",
+    "select * from `/etc/passwd` where exists (with `/etc/passwd` as (select 1) select 1)",
+    "with `/tmp/x.csv` as (select 1 as id) select id from `/tmp/x.csv`",
+    "with a as (select * from b), b as (select 1 as id) select * from a",
+    "with recursive r as (select 1 as id union all select id + 1 from r) select id from r",
+    "with primary as (select 1 as id) select id from primary",
+    "with ref as (select 1 as id) select id from ref",
+    "select explode(sequence(1, 1000000000)) as id",
+    "select id from primary lateral view explode(array(1, 2)) t as x",
+    "select unnest([1, 2]) as id",
+    "select * from range(1000000000) as r",
+    "select * from values (1) as t(id) join read_csv('x') as u on true",
+    "select id from primary tablesample (10 percent) union select * from read_text('/etc/passwd')",
+    "select input_file_name() as name",
+    "select current_user() as name",
+    "select current_database() as name",
+    "select version() as name",
+    "select java_method('java.lang.System', 'exit', 1) as name",
+    "select reflect('java.lang.System', 'getenv') as name",
+    "select spark_partition_id() as id",
+    "select (select content from read_text('/etc/passwd')) as name",
+    "select id from primary order by (select max(x) from other)",
+    "select id from primary where id in (table other)",
+    "select id from main.primary",
+    "select id from memory.main.primary",
+    "select id from system.information_schema.tables",
+    "select id from `primary`.`x`",
+    "select ${env} as id",
+    "select :x as id",
+    "select ? as id",
+    "select id from json.`/tmp/x`",
+    "select getvariable('x') as name",
+    "explain select id from primary",
+    "describe primary",
+    "show tables",
+    "use memory",
+    "refresh table primary",
+    "cache table primary",
+    "analyze table primary compute statistics",
+    "select id from primary; select 1",
+    "from primary insert overwrite table x select id",
+    "select transform(id) using 'cat' as (id) from primary",
+    "select id from (select transform(id) using 'cat' as id from primary) t",
+    "select id from identifier('other')",
+    "select /*+ broadcast(x) */ id from other x",
+]
+
+
+@pytest.mark.parametrize("query", SMUGGLED)
+@pytest.mark.parametrize("condition", ["", " >= 0"])
+def test_smuggled_reads_are_errors(query: str, condition: str) -> None:
+    """Also where a table of that name is there to be read."""
+    connection = ibis.duckdb.connect()
+    connection.raw_sql("CREATE TABLE other AS SELECT 9 AS id, 'secret' AS name, 1 AS x")
+    connection.raw_sql("CREATE TABLE mine AS SELECT 1 AS id, 'a' AS name")
+    data = connection.table("mine")
+    rules = f'Rules = [ CustomSql "{query}"{condition} ]'
+    found = evaluate(rules, data, sources={"ref": DATA}).outcomes[0]
+    assert found.status == "Error", found
+    assert "secret" not in str(found)
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "with p as (select id from primary), q as (select id from p) select count(*) from q join p on p.id = q.id",
+        "select count(*) from (select id from primary union all select id from ref) u where id = 1",
+        "select count(*) from primary p where exists (select 1 from ref where ref.id = p.id)",
+        "select sum(case when name rlike '^[ab]$' then 1 else 0 end) from primary",
+        "select count(distinct primary.name) from primary join ref on primary.id = ref.id",
+        "select max(n) from (select row_number() over (order by id) as n from primary) t",
+    ],
+)
+def test_honest_queries_run(query: str, on_engine: Callable[[pa.Table], Any]) -> None:
+    rules = (
+        f'Rules = [ CustomSql "{query}" = 2, CustomSql "{query}" > 1, CustomSql "select id from primary" ]'
+    )
+    found = evaluate(rules, on_engine(DATA), sources={"ref": on_engine(DATA)})
+    assert found.passed, found.outcomes
+    assert found.rows().to_pyarrow().num_rows == 2
+
+
+def test_rules_with_the_same_names_inside_do_not_meet() -> None:
+    """Each query has its own `with`, its own tables, and its own rows left by `where`."""
+    rules = """Rules = [
+        CustomSql "with p as (select id from primary where id = 1) select id from p" with threshold >= 0.5,
+        CustomSql "with p as (select id from ref) select id from p",
+        RowCount = 1 where "id = 2",
+        IsComplete "name" where "id = 1",
+        (ColumnValues "id" = 1 where "id = 1" with compositeRuleEvaluation.method = "ROW") and (IsUnique "id")
+    ]"""
+    found = evaluate(rules, DATA, sources={"ref": DATA})
+    assert found.passed, found.outcomes
+    rows = {row["id"]: row for row in found.rows().to_pyarrow().to_pylist()}
+    assert len(rows[1]["DataQualityRulesPass"]) == 4
+    assert len(rows[2]["DataQualityRulesFail"]) == 1

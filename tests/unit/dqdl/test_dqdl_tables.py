@@ -1,0 +1,110 @@
+"""Rules that compare tables; numbers that are not finite; tables of every kind."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from lake_pipeline.dqdl import Outcome, evaluate
+
+MINE = pa.table({"k": [1, 2, 3], "v": ["a", None, "c"], "w": [1.0, 2.0, 3.0]})
+
+
+def one(rule: str, other: dict[str, Any] | pa.Table, mine: pa.Table = MINE) -> Outcome:
+    ref = other if isinstance(other, pa.Table) else pa.table(other)
+    return evaluate(f"Rules = [ {rule} ]", mine, sources={"ref": ref}).outcomes[0]
+
+
+@pytest.mark.parametrize(
+    ("rule", "other", "status", "metric"),
+    [
+        ('DatasetMatch "ref" "k" = 1', MINE, "Passed", 1.0),
+        ('DatasetMatch "ref" "k" "v" = 1', {"k": [1, 2, 3], "v": ["a", None, "c"]}, "Passed", 1.0),
+        ('DatasetMatch "ref" "k" "v" > 0.6', {"k": [1, 2, 3], "v": ["a", "b", "c"]}, "Passed", 2 / 3),
+        ('DatasetMatch "ref" "k" "v" > 0.6', {"k": [1, 2], "v": ["a", None]}, "Passed", 2 / 3),
+        ('DatasetMatch "ref" "k->id" "v->x" > 0.3', {"id": [1, 9], "x": ["a", "b"]}, "Passed", 1 / 3),
+        ('DatasetMatch "ref" "k" "v" > 0', {"k": [1, 1], "v": ["a", "a"]}, "Failed", None),
+        ('DatasetMatch "ref" "k" "v" > 0', {"k": ["1"], "v": ["a"]}, "Error", None),
+        ('DatasetMatch "ref" "k->" "v" > 0', MINE, "Error", None),
+        ('DatasetMatch "ref" "k" > 0', {"k": [1], "v": ["a"]}, "Error", None),
+        ('DatasetMatch "nope" "k" > 0', MINE, "Error", None),
+        ('SchemaMatch "ref" = 1', MINE.slice(0, 0), "Passed", 1.0),
+        ('SchemaMatch "ref" > 0.6', {"k": [1], "v": ["a"], "w": [1]}, "Passed", 2 / 3),
+        ('SchemaMatch "ref" = 0', {"k": [1]}, "Failed", 0.0),
+        ('AggregateMatch "sum(k)" "sum(ref.k)" = 0', {"k": [0]}, "Passed", 0.0),
+        ('AggregateMatch "sum(k)" "sum(ref.k)" >= 0', {"k": pa.array([], pa.int64())}, "Failed", None),
+        ('AggregateMatch "AVG( k )" "avg(ref.k)" = 2', {"k": [1]}, "Passed", 2.0),
+        ('RowCountMatch "ref" = 3', {"k": [1]}, "Passed", 3.0),
+        ('ReferentialIntegrity "k" "ref.{k}" > 0.3', {"k": [1.0, None]}, "Passed", 1 / 3),
+        ('ReferentialIntegrity "k,v" "ref.k" > 0', {"k": [1]}, "Error", None),
+        ('ReferentialIntegrity "k" "ref" > 0', {"k": [1]}, "Error", None),
+    ],
+)
+def test_verdict(rule: str, other: Any, status: str, metric: float | None) -> None:
+    found = one(rule, other)
+    assert found.status == status, found
+    assert list(found.metrics.values()) == ([] if metric is None else [pytest.approx(metric)])
+
+
+def test_a_key_that_repeats_cannot_match() -> None:
+    mine = pa.table({"k": [1, 1], "v": ["a", "a"]})
+    found = one('DatasetMatch "ref" "k" >= 0', {"k": [1], "v": ["a"]}, mine)
+    assert found.status == "Failed"
+    assert "not unique in the table" in str(found.reason)
+
+
+@pytest.mark.parametrize(
+    ("rule", "values", "status"),
+    [
+        ("Sum {c} > 0", [1.0, float("inf")], "Passed"),
+        ("Mean {c} > 0", [1.0, float("inf")], "Passed"),
+        ("Sum {c} != 0", [float("-inf"), float("inf")], "Failed"),
+        ("Mean {c} != 0", [1.0, float("nan")], "Failed"),
+        ("Range {c} != 0", [1.0, float("nan")], "Failed"),
+        ("Range {c} > 0", [1.0, float("inf")], "Passed"),
+        ("StandardDeviation {c} != 9", [1.0, float("inf")], "Failed"),
+        ("Variance {c} != 9", [1.0, float("nan")], "Failed"),
+        ("Variance {c} = 0", [1.0], "Passed"),
+        ("ColumnCorrelation {c} {c} != 9", [1.0, 2.0, float("inf")], "Failed"),
+        ("ColumnCorrelation {c} {c} > 0.9", [1.0, 2.0, None], "Passed"),
+        ("ColumnCorrelation {c} {c} != 9", [1.0, 1.0], "Failed"),
+        ("Completeness {c} = 1", [float("nan"), 1.0], "Passed"),
+        ("IsUnique {c}", [float("nan"), float("inf")], "Passed"),
+        ("Entropy {c} > 0", [float("nan"), 1.0], "Passed"),
+        ("ColumnValues {c} > 0", [float("nan"), 1.0], "Passed"),
+        ("ColumnValues {c} < 5", [float("nan"), 1.0], "Failed"),
+        ("ColumnValues {c} < 5", [float("inf")], "Failed"),
+    ],
+)
+def test_numbers_that_are_not_finite(rule: str, values: list[Any], status: str, on_engine: Any) -> None:
+    """NaN is greater than every number and equal to itself, as in Spark (and DuckDB)."""
+    table = on_engine(pa.table({"c": pa.array(values, pa.float64())}))
+    (found,) = evaluate(f"Rules = [ {rule.format(c=chr(34) + 'c' + chr(34))} ]", table).outcomes
+    assert found.status == status, found
+
+
+def test_large_integers_are_exact(on_engine: Any) -> None:
+    big = 2**63 - 1
+    table = on_engine(pa.table({"c": pa.array([big, -big], pa.int64())}))
+    rules = f'Sum "c" = 0, ColumnValues "c" in [{big},-{big}], Range "c" > {big}, Mean "c" = 0'
+    assert evaluate(f"Rules = [ {rules} ]", table).passed
+
+
+def test_polars() -> None:
+    polars = pytest.importorskip("polars", reason="Polars is not installed")
+    frame = polars.DataFrame({"a": [1, None], "b": ["x", "y"]})
+    found = evaluate(
+        'Rules = [ Completeness "a" = 0.5, IsUnique "b", CustomSql "select count(*) from primary" = 2 ]',
+        frame,
+    )
+    assert found.passed
+    assert found.rows().to_pyarrow().num_rows == 2
+
+
+def test_pandas() -> None:
+    frame = MINE.to_pandas()
+    found = evaluate('Rules = [ Completeness "v" > 0.6, Sum "k" = 6 ]', frame)
+    assert found.passed
+    assert found.rows().to_pandas().shape == (3, 7)
