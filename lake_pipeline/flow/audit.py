@@ -26,12 +26,21 @@ from lake_pipeline.reasons import Reason
 SCHEMA, BALANCE = "schema", "balance"
 
 
-class NotKept(dict[str, Sequence[float]]):
-    """The history of metrics, which the lake does not keep yet: a rule that asks for it is an error."""
+class NotKept(Sequence[float]):
+    """The earlier values of a metric, which the lake does not keep yet: a rule that looks at them is an error."""
 
-    def get(self, metric: str, default: Any = None) -> Any:
-        """Raise `RuleError`."""
-        raise RuleError(f"{metric} has no history: the lake does not keep one yet")
+    def _refuse(self, *_: Any) -> Any:
+        raise RuleError("the rule asks for earlier values, and the lake does not keep any yet")
+
+    __getitem__ = __iter__ = __len__ = _refuse
+
+
+class NoHistory(dict[str, Sequence[float]]):
+    """The history of metrics while none is kept."""
+
+    def get(self, _: str, __: Any = None) -> NotKept:
+        """What is refused when it is looked at."""
+        return NotKept()
 
 
 @dataclass(frozen=True)
@@ -76,7 +85,7 @@ def audit(
     if rules or implied:
         ruleset = dqdl.Ruleset.of([*rules, *implied])
         visible = staged.drop("_source", "_record")
-        found = dqdl.evaluate_by(ruleset, visible, keys=partitions, sources=sources, history=NotKept())
+        found = dqdl.evaluate_by(ruleset, visible, keys=partitions, sources=sources, history=NoHistory())
     broken = schema_faults(contract, staged, partitions)
     verdicts = {}
     for partition in partitions:

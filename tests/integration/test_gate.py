@@ -56,13 +56,20 @@ def test_a_refused_first_batch_is_nowhere_but_in_quarantine(lake_root: Lake, sal
 
 @pytest.mark.parametrize(
     "rule",
-    ["RowCount > avg(last(3))", 'DetectAnomalies "RowCount"', "FileSize > 0 B", "FileFreshness > 1 days"],
+    ["RowCount > avg(last(3))", 'DetectAnomalies "RowCount"', "FileSize > 0 B"],
 )
 def test_what_the_lake_cannot_know_yet_never_passes(lake_folder: Lake, tmp_path: Path, rule: str) -> None:
     ruled = make_dataset(tmp_path / "defs", rules=rule)
     put(lake_folder, ruled, "a.csv", csv("a1,1,2026-03-01"))
     assert actions(run(lake_folder, ruled)) == {DAY: "refused"}
     assert check_law(lake_folder, ruled).curated == []
+
+
+def test_rules_that_ask_for_nothing_unknown_pass(lake_folder: Lake, tmp_path: Path) -> None:
+    rules = 'RowCount > 0, Completeness "id" >= 1.0, ColumnValues "amount" > 0 with threshold > 0.5'
+    ruled = make_dataset(tmp_path / "defs", rules=rules)
+    put(lake_folder, ruled, "a.csv", csv("a1,1,2026-03-01"))
+    assert actions(run(lake_folder, ruled)) == {DAY: "published"}
 
 
 def test_a_refusal_after_a_publish_changes_nothing_that_readers_see(lake_root: Lake, sales: Dataset) -> None:
