@@ -184,8 +184,9 @@ def rules() -> Iterator[str]:
     """The rule types of DQDL."""
     yield "# Rules"
     yield (
-        "Rule types of [DQDL](https://docs.aws.amazon.com/glue/latest/dg/dqdl.html). All of the language is parsed; a rule "
-        "of a type that is not evaluated yet is an error when it is audited, never a pass."
+        "Rule types of [DQDL](https://docs.aws.amazon.com/glue/latest/dg/dqdl.html), all with an example in "
+        "[DQDL](../dqdl.md). A rule that asks for history or files is an error in the gate, never a pass: the lake "
+        "keeps no history of metrics yet, and hands no files to rules."
     )
     rows = [
         (
