@@ -13,16 +13,13 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 import ibis
 import ibis.expr.datatypes as dt
 import pyarrow as pa
 import pyarrow.parquet as pq
-from ibis.backends.pyspark.datatypes import PySparkSchema
-from pyspark.errors import PySparkException
-from pyspark.sql import DataFrame, SparkSession
 
 from lake_pipeline.engines.casts import Expr
 from lake_pipeline.engines.parts import OutputFile, Part, PartResult
@@ -30,6 +27,9 @@ from lake_pipeline.engines.rows import LINEAGE, REJECTED, RESCUED, RowRules, exp
 from lake_pipeline.engines.spark_dialect import SparkDialect
 from lake_pipeline.engines.spark_scans import BROKEN, Reader, arrow_schema, describe, spark_columns
 from lake_pipeline.errors import Terminal
+
+if TYPE_CHECKING:  # Spark is an extra: this module can be imported without it
+    from pyspark.sql import DataFrame, SparkSession
 
 SETTINGS = {
     "spark.sql.session.timeZone": "UTC",
@@ -81,6 +81,8 @@ class Spark:
     @contextmanager
     def translated(self) -> Iterator[None]:
         """Turn Spark's exceptions into ours, where a user's own expressions are run."""
+        from pyspark.errors import PySparkException
+
         try:
             yield
         except PySparkException as e:
@@ -107,6 +109,8 @@ class Spark:
 
     def _raw(self, part: Part, n: int) -> Expr:
         """The raw table of a part: every file is read by one task."""
+        from ibis.backends.pyspark.datatypes import PySparkSchema
+
         columns = spark_columns(part.columns)
         reader = Reader(part.format, tuple(columns.names), arrow_schema(columns))
         kinds = "path string, source string, partition string, skip_header boolean, before bigint"
