@@ -15,6 +15,7 @@ from typing import Any
 
 import pyarrow as pa
 from pyiceberg.catalog import Catalog, load_catalog
+from pyiceberg.catalog.sql import SqlCatalog, SqlCatalogBaseTable
 from pyiceberg.exceptions import (
     CommitFailedException,
     CommitStateUnknownException,
@@ -30,6 +31,7 @@ from pyiceberg.io.pyarrow import parquet_files_to_data_files
 from pyiceberg.manifest import DataFile as IcebergFile
 from pyiceberg.table import Table
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
+from sqlalchemy.schema import CreateTable
 
 from lake_pipeline.errors import Terminal, Transient
 from lake_pipeline.settings import Settings
@@ -218,9 +220,17 @@ def open_catalog(settings: Settings) -> Catalog:
         if settings.is_s3 and os.environ.get(variable):
             config[key] = os.environ[variable]
     config["warehouse"] = table_location(settings, "curated", "").rstrip("/")
-    try:
-        return load_catalog("lake", **config)
-    except (
-        SQLAlchemyError
-    ):  # two processes made the catalog's tables at the same time, and the other was first
-        return load_catalog("lake", **config)
+    if settings.catalog != "glue":
+        config["init_catalog_tables"] = "false"  # pyiceberg's look-then-create fails when two open a new lake
+    catalog = load_catalog("lake", **config)
+    if isinstance(catalog, SqlCatalog):
+        _ensure_catalog_tables(catalog)
+    return catalog
+
+
+def _ensure_catalog_tables(catalog: SqlCatalog) -> None:
+    """Create what is absent of the SQL catalog's own tables; others may do the same at this moment."""
+    for table in SqlCatalogBaseTable.metadata.sorted_tables:
+        # Postgres may still let two creators collide on its own unique index: then the other was first.
+        with suppress(IntegrityError), catalog.engine.begin() as connection:
+            connection.execute(CreateTable(table, if_not_exists=True))

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from lake_pipeline.settings import Settings
 from lake_pipeline.storage import Lake
 from lake_pipeline.storage.tables import CommitConflict, IncompatibleSchema
 
@@ -187,3 +189,16 @@ def test_concurrent_writers_of_different_partitions_all_get_through_in_the_end(
         attempts = list(pool.map(persist, range(4)))
     assert all(attempts), attempts
     assert uris(lake_root) == sorted(new)
+
+
+def test_a_new_lake_can_be_opened_by_many_at_once(tmp_path: Path) -> None:
+    for n in range(10):
+        settings = Settings.at(str(tmp_path / f"lake{n}"))
+        start = Barrier(8)
+
+        def opened(_: int, settings: Settings = settings, start: Barrier = start) -> list[str]:
+            start.wait()
+            return Lake(settings).tables.names()
+
+        with ThreadPoolExecutor(8) as pool:
+            assert list(pool.map(opened, range(8))) == [[]] * 8
