@@ -158,6 +158,7 @@ def duckdb_engine(folder: Path) -> Iterator[DuckDB]:
 @contextmanager
 def spark_engine(folder: Path) -> Iterator[Any]:
     """Spark on this machine's cores."""
+    os.environ["PYSPARK_PYTHON"] = sys.executable  # of the workers, which Spark starts by itself
     from pyspark.sql import SparkSession
 
     from lake_pipeline.engines.spark import Spark

@@ -4,17 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from operator import methodcaller
 from pathlib import Path
 from typing import Any
 
 import ibis
+import ibis.expr.datatypes as dt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from lake_pipeline.contracts import Column
 from lake_pipeline.datasets.config import Csv, Format
-from lake_pipeline.engines.parts import Part, PartFile, PartResult
-from lake_pipeline.engines.rows import RowRules
+from lake_pipeline.engines.engine import Engine
+from lake_pipeline.engines.parts import OutputFile, Part, PartFile, PartResult
+from lake_pipeline.engines.rows import REASON, RowRules
+
+EXPLAINED = ibis.schema(
+    {
+        "_partition": "string",
+        "_source": "string",
+        "_record": "int64",
+        "reasons": dt.Array(REASON),
+        "original": "string",
+    }
+).to_pyarrow()
+
+
+as_they_are = methodcaller("to_pylist")  # of explained rows: what a Spark worker can import, too
 
 
 @dataclass(frozen=True)
@@ -55,14 +71,16 @@ def judged(
         raw = ibis.schema(dict.fromkeys(names or tuple(c.name for c in columns), "string"))
     header = isinstance(form, Csv) and form.header
     part = Part((PartFile(path, "source-1", partition, header),), form, raw)
-    return judged_part(engine, part, RowRules(columns, **rules), folder / "out")
+    return judged_part(engine, part, RowRules(columns, **rules))
 
 
-def judged_part(engine: Any, part: Part, rules: RowRules, out: Path) -> Judged:
+def judged_part(engine: Engine, part: Part, rules: RowRules) -> Judged:
     """Validate a part, and read the rows of the answer as Python values."""
-    result = engine.validate(part, rules, out)
+    result = engine.validate(part, rules)
     # ParquetFile, because a dataset would add the columns of the hive-style folders
     good = [row for f in result.good for row in pq.ParquetFile(f.path).read().to_pylist()]
-    batches = engine.explain(part, rules, result.rejected) if result.rejected else ()
-    rejects = [row for batch in batches for row in batch.to_pylist()]
+    batches = engine.rejects(part, rules, result.rejected, as_they_are, EXPLAINED) if result.rejected else ()
+    rejects: list[dict[str, Any]] = []
+    for batch in batches:
+        rejects += pq.ParquetFile(batch.path).read().to_pylist() if isinstance(batch, OutputFile) else batch
     return Judged({r["_record"]: r for r in good}, {r["_record"]: r for r in rejects}, result)

@@ -174,6 +174,34 @@ class Python(Value):
     derives: tuple[str, ...] = Field((), description="contract columns that the function makes")
 
 
+class Auto(Value):
+    """Up to which size `engine: auto` stays on this machine; a step above any limit goes to `above`."""
+
+    bytes: int = Field(10 * 10**9, ge=0, description="landed bytes that a step reads")
+    files: int = Field(100_000, ge=0, description="landed objects that a step reads")
+    memory: int = Field(
+        16 * 10**9, ge=0, description="bytes held at once, by an estimate from the landed bytes and formats"
+    )
+    above: Literal["glue", "spark"] = Field("glue", description="the engine for what is larger")
+
+
+class Glue(Value):
+    """How AWS Glue runs the jobs of a dataset; what is not said is as the job's own definition says."""
+
+    jobs: str = Field("lake-{step}", description="the jobs' names; {step} is validate, curate or compact")
+    deadline_minutes: int | None = Field(
+        None, ge=1, description="a job run must end within; without, it has time and may be FLEX"
+    )
+    timeout_minutes: int | None = Field(None, ge=1, description="after which Glue itself ends a job run")
+    execution: Literal["auto", "STANDARD", "FLEX"] = Field("auto", description="the execution class")
+    worker_type: str = Field("", description="e.g. G.1X; by default it follows from the bytes")
+    workers: int | None = Field(None, ge=2, description="their number, where worker_type is given")
+    security_configuration: str = Field("", description="the name of a Glue security configuration")
+    py_files: tuple[str, ...] = Field((), description="s3:// URIs of Python code, e.g. of a transform")
+    modules: tuple[str, ...] = Field((), description="PyPI requirements that a transform needs")
+    spark_conf: dict[str, str] = Field({}, description="Spark settings, e.g. spark.sql.shuffle.partitions")
+
+
 class DatasetConfig(BaseModel):
     """The attributes of a `defs.yaml` of type `lake_pipeline.LakeDataset`."""
 
@@ -201,7 +229,11 @@ class DatasetConfig(BaseModel):
         "none", description="required: a partition waits for a _MANIFEST.json that lists its files"
     )
     file_size: FileSize = Field(FileSize(), description="the sizes a file may have")
-    engine: Literal["duckdb"] = Field("duckdb", description="what runs the work")
+    engine: Literal["duckdb", "spark", "glue", "auto"] = Field(
+        "duckdb", description="what runs the work: this process, a Spark master, AWS Glue, or by size"
+    )
+    auto: Auto = Field(Auto(), description="the limits of engine: auto")
+    glue: Glue = Field(Glue(), description="the job runs of engine: glue")
     retries: Retries = Field(Retries(), description="how transient errors are repeated")
 
     @field_validator("transform")

@@ -11,7 +11,7 @@ import itertools
 import json
 import os
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -43,9 +43,12 @@ from lake_pipeline.engines.duckdb_scans import (
     raw_schema,
     raw_sql,
 )
+from lake_pipeline.engines.engine import Entries, Place, QueryFailed, R, T
 from lake_pipeline.engines.parts import OutputFile, Part, PartResult
 from lake_pipeline.engines.rows import LINEAGE, REJECTED, RESCUED, RowRules, explained, validated
-from lake_pipeline.errors import Terminal, Transient, UsageError
+from lake_pipeline.errors import Transient, UsageError
+from lake_pipeline.formats.packs import Text, on_disk
+from lake_pipeline.storage import ObjectStore
 
 MEMORY = "1000MB"
 EXPLAIN_ROWS = 20_000
@@ -69,14 +72,11 @@ class EngineOutOfMemory(Transient):
     """DuckDB reached its memory limit even with spilling."""
 
 
-class QueryFailed(Terminal):
-    """DuckDB cannot compute what it was asked for, with the data it met."""
-
-
 class DuckDB:
     """One DuckDB instance with bounded memory that spills into `folder`."""
 
     dialect = DuckDBDialect()
+    gathers = False
 
     def __init__(self, folder: Path, memory: str = MEMORY, threads: int | None = None) -> None:
         keep_freed_memory()
@@ -131,9 +131,22 @@ class DuckDB:
         with self._lock:
             return next(self._numbers)
 
-    def validate(self, part: Part, rules: RowRules, out: Path) -> PartResult:
-        """Type and judge every row of a part; good rows to Parquet below `out`, rejects with reasons."""
+    def near(self, function: Callable[[list[T], Place], list[R]], items: Sequence[T]) -> list[R]:
+        """What a function makes of the items: here, with everything on this machine's disk."""
+        return (
+            function(list(items), Place(self.folder, self, keep=lambda path: path, packs=True))
+            if items
+            else []
+        )
+
+    def reach(self, store: ObjectStore, uri: str) -> Path:
+        """A data file of the lake, on this machine."""
+        return store.fetch(store.key(uri), self.folder / "fetched")
+
+    def validate(self, part: Part, rules: RowRules) -> PartResult:
+        """Type and judge every row of a part; good rows to Parquet, rejects with reasons."""
         n = self.number()
+        out = self.folder / "validated"
         with self.cursor() as cursor:
             try:
                 cursor.execute(f"CREATE TEMP VIEW raw AS {raw_sql(cursor, part, n)}")
@@ -151,8 +164,8 @@ class DuckDB:
             return PartResult(
                 good=tuple(good),
                 rejected=tuple(bad),
-                counts=count_sources(cursor, [f.path for f in good], bad),
-                coerced=count_rescued(cursor, [f.path for f in good]),
+                counts=count_sources(cursor, [on_disk(f.path) for f in good], bad),
+                coerced=count_rescued(cursor, [on_disk(f.path) for f in good]),
             )
 
     def _validate_sql(self, part: Part, rules: RowRules) -> str:
@@ -162,18 +175,20 @@ class DuckDB:
             rows = rows.mutate(_p=rows["_partition"])
         return self._compiled(("validate", bool(part.partition), part.columns, rules), rows)
 
-    def explain(self, part: Part, rules: RowRules, rejected: Sequence[Path]) -> Iterator[pa.RecordBatch]:
-        """The rejected rows of a part with all their reasons, in order.
+    def rejects(
+        self, part: Part, rules: RowRules, rejected: Sequence[Text], entries: Entries, _: pa.Schema
+    ) -> Iterator[list[dict[str, Any]]]:
+        """The rejected rows with all their reasons as entries, in order.
 
-        Columns: _partition, _source, _record, reasons, original. They come in batches, so that a file of
-        nothing but rejects does not fill the memory.
+        They come in batches, so that a file of nothing but rejects does not fill the memory.
         """
         with self.cursor() as cursor:
             sql = self._explain_sql(cursor, part, rules, rejected)
             rows = cursor.sql(f"{sql} ORDER BY _partition, _source, _record")
-            yield from rows.to_arrow_reader(EXPLAIN_ROWS)
+            for batch in rows.to_arrow_reader(EXPLAIN_ROWS):
+                yield list(entries(batch))
 
-    def elsewhere(self, part: Part, rules: RowRules, rejected: Sequence[Path]) -> dict[str, int]:
+    def elsewhere(self, part: Part, rules: RowRules, rejected: Sequence[Text]) -> dict[str, int]:
         """By source: how many of the rejected rows belong to another partition."""
         with self.cursor() as cursor:
             sql = self._explain_sql(cursor, part, rules, rejected)
@@ -184,7 +199,7 @@ class DuckDB:
         return dict(rows)
 
     def _explain_sql(
-        self, cursor: duckdb.DuckDBPyConnection, part: Part, rules: RowRules, rejected: Sequence[Path]
+        self, cursor: duckdb.DuckDBPyConnection, part: Part, rules: RowRules, rejected: Sequence[Text]
     ) -> str:
         cursor.execute(
             f"CREATE OR REPLACE TEMP VIEW rejects AS SELECT * FROM read_parquet({path_list(rejected)})"
@@ -203,10 +218,10 @@ class DuckDB:
                 self._statements[key] = sql_of(expression)
             return self._statements[key]
 
-    def table(self, backend: Any, paths: Sequence[Path]) -> Expr:
+    def table(self, backend: Any, files: Sequence[Text]) -> Expr:
         """Parquet files as one table; columns that some files lack are NULL there."""
         name = f"files_{self.number()}"
-        source = f"read_parquet({path_list(paths)}, union_by_name = true)"
+        source = f"read_parquet({path_list(map(on_disk, files))}, union_by_name = true)"
         backend.con.execute(f"CREATE TEMP VIEW {name} AS SELECT * FROM {source}")
         return backend.table(name)
 
@@ -223,14 +238,11 @@ class DuckDB:
         return backend.table(name)
 
     def copy(
-        self, backend: Any, table: Expr, folder: Path, partitions: Sequence[str], sources: Iterable[str]
+        self, backend: Any, table: Expr, _: str, partitions: Sequence[str], values: Mapping[str, Any]
     ) -> list[OutputFile]:
-        """Write a table to Parquet below `folder`, a file per value of ``_partition``.
-
-        partitions, sources: all values that ``_partition`` and ``_source`` can have.
-        """
-        target = folder / str(self.number())
-        sql = enumerated(backend.compile(table), {"_source": sources})
+        """Write a table to Parquet, a file per value of ``_partition``."""
+        target = self.folder / "copied" / str(self.number())
+        sql = enumerated(backend.compile(table), values)
         if len(partitions) == 1:  # a plain copy streams on all threads
             sql = enumerated(sql, {"_partition": partitions})
             path = target / "0.parquet"
@@ -239,10 +251,6 @@ class DuckDB:
         sql = f"SELECT *, _partition AS _p FROM ({sql})"
         written = copy_by(backend.con, sql, target, ["_p"])
         return [OutputFile(path, keys[0], rows) for path, rows, keys in written]
-
-    def copy_one(self, backend: Any, table: Expr, path: Path) -> int:
-        """Write a table to one Parquet file; returns its rows."""
-        return self._copy_sql(backend, backend.compile(table), path)
 
     def _copy_sql(self, backend: Any, sql: str, path: Path) -> int:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -257,13 +265,6 @@ class DuckDB:
                 "GROUP BY _partition"
             ).fetchall()
         return dict(rows)
-
-    def rows(self, paths: Sequence[Path], limit: int) -> list[dict[str, Any]]:
-        """The first rows of Parquet files, by line and record."""
-        with self.cursor() as cursor:
-            sql = f"SELECT * FROM read_parquet({path_list(paths)}) ORDER BY line, _record LIMIT {limit}"
-            found: list[dict[str, Any]] = cursor.sql(sql).to_arrow_table().to_pylist()
-        return found
 
     def select(
         self, sql: str, paths: Mapping[str, Sequence[Path]], empty: Mapping[str, pa.Schema | None]

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Iterable
 from typing import Any
 
 import ibis
@@ -88,6 +87,6 @@ def named(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
-def path_list(paths: Sequence[Path]) -> str:
+def path_list(paths: Iterable[object]) -> str:
     """Paths as an SQL list."""
     return "[" + ", ".join(quoted(str(p)) for p in paths) + "]"

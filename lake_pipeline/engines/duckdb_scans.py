@@ -14,6 +14,7 @@ from lake_pipeline.datasets.config import Csv
 from lake_pipeline.engines.duckdb_dialect import EXACT, LONG_NUMBER, named, path_list, quoted
 from lake_pipeline.engines.parts import Part
 from lake_pipeline.engines.rows import RESCUED
+from lake_pipeline.formats.packs import Text, size_of
 
 DuckDBPyConnection = Any  # the module duckdb is imported by the engine alone
 COPY_OPTIONS = "FORMAT parquet, COMPRESSION zstd"
@@ -61,6 +62,8 @@ def constant(text: str) -> str:
 
 def enumerated(sql: str, values: Mapping[str, Iterable[str]]) -> str:
     """A query with the text columns in `values` as enumerations of all the values they can have; see `constant`."""
+    if not values:
+        return sql
     casts = [f"{name}::ENUM({', '.join(map(quoted, texts))}) AS {name}" for name, texts in values.items()]
     return f"SELECT * REPLACE ({', '.join(casts)}) FROM ({sql})"
 
@@ -96,9 +99,9 @@ def csv_scan(part: Part, n: int) -> str:
     return f"SELECT {selected}, _file, true AS _sound, _rn FROM ({numbered(rows, part)})"
 
 
-def lines_sql(files: Sequence[Path]) -> str:
+def lines_sql(files: Sequence[Text]) -> str:
     """Text lines: ``line`` (NULL for an empty one) and ``_file``."""
-    longest = max([LINE_LIMIT, *(min(f.stat().st_size, 512 * 1024 * 1024) for f in files)])
+    longest = max([LINE_LIMIT, *(min(size_of(f), 512 * 1024 * 1024) for f in files)])
     return (
         f"read_csv({path_list(files)}, columns = {{'line': 'VARCHAR'}}, auto_detect = false, header = false, "
         f"delim = '', quote = '', escape = '', filename = '_file', max_line_size = {longest + 1})"

@@ -9,6 +9,7 @@ from pathlib import Path
 import ibis
 
 from lake_pipeline.datasets.config import Format
+from lake_pipeline.formats.packs import Text
 
 
 @dataclass(frozen=True)
@@ -18,7 +19,7 @@ class PartFile:
     before: how many records of the object precede it; in a pack, less those of other files that do.
     """
 
-    path: Path
+    path: Text
     source: str
     partition: str
     skip_header: bool = False
@@ -49,11 +50,12 @@ class Part:
 
 @dataclass(frozen=True)
 class OutputFile:
-    """A Parquet file of good rows, all of one partition."""
+    """A Parquet file of rows, all of one partition. content: the hash of its bytes, where it is known already."""
 
-    path: Path
+    path: Text
     partition: str
     rows: int
+    content: str = ""
 
 
 @dataclass(frozen=True)
@@ -63,11 +65,11 @@ class PartResult:
     rejected: Parquet files of rejected rows, from which the engine explains them. counts: by source,
     (good rows, rejected rows). coerced: by source and column, the good rows with rescued
     text. broken: sources whose records the engine could not tell apart; nothing else of the result
-    counts then. error: what the engine said of them.
+    counts then. error: what the engine said of them. schema: of the files of good rows.
     """
 
     good: tuple[OutputFile, ...] = ()
-    rejected: tuple[Path, ...] = ()
+    rejected: tuple[Text, ...] = ()
     counts: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     coerced: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     broken: frozenset[str] = frozenset()

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import sqlglot
 from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
 from lake_pipeline.datasets.loading import dataset_folders
-from lake_pipeline.engines.duckdb import DuckDB
 from lake_pipeline.errors import UsageError, did_you_mean
 from lake_pipeline.storage import Lake
+
+if TYPE_CHECKING:
+    from lake_pipeline.engines.duckdb import DuckDB
 
 TABLE_ZONES = ("validated", "curated", "quarantine")
 

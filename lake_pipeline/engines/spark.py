@@ -1,20 +1,20 @@
-"""Spark judging rows: what is Spark's own is here and in the files beside it.
+"""Spark as an engine: what is Spark's own is here and in the files beside it.
 
-It is not an `engine:` of datasets yet: that wants staging, files on shared storage and a way to launch it.
-
-All rows stay with the executors; what comes to the driver are counts, and rejects in batches. Paths must
-be readable by every executor: a folder that all share, or the scratch folder of a local master.
+All rows stay with the executors; what comes to the driver is what was written, and counts. Executors read
+landed objects and write data files by this project's own code; see `spark_scans.py` and `spark_writes.py`.
 """
 
 from __future__ import annotations
 
 import itertools
+import json
 import threading
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote
 
 import ibis
 import ibis.expr.datatypes as dt
@@ -22,11 +22,24 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from lake_pipeline.engines.casts import Expr
+from lake_pipeline.engines.engine import Entries, Place, QueryFailed, R, T
 from lake_pipeline.engines.parts import OutputFile, Part, PartResult
-from lake_pipeline.engines.rows import LINEAGE, REJECTED, RESCUED, RowRules, explained, validated
+from lake_pipeline.engines.rows import LINEAGE, RESCUED, RowRules, explained, validated
 from lake_pipeline.engines.spark_dialect import SparkDialect
-from lake_pipeline.engines.spark_scans import BROKEN, Reader, arrow_schema, describe, spark_columns
-from lake_pipeline.errors import Terminal
+from lake_pipeline.engines.spark_scans import ParquetReader, Reader, arrow_schema, describe, spark_columns
+from lake_pipeline.engines.spark_writes import (
+    EntryMaker,
+    Target,
+    Writer,
+    Written,
+    place_of,
+    written,
+)
+from lake_pipeline.errors import LakeError, Transient
+from lake_pipeline.formats.json_texts import PlainJson
+from lake_pipeline.formats.packs import Text, size_of
+from lake_pipeline.formats.remote import Remote, fetching
+from lake_pipeline.storage import Lake, ObjectStore
 
 if TYPE_CHECKING:  # Spark is an extra: this module can be imported without it
     from pyspark.sql import DataFrame, SparkSession
@@ -37,37 +50,69 @@ SETTINGS = {
     "spark.sql.legacy.timeParserPolicy": "CORRECTED",
     "spark.sql.json.enablePartialResults": "false",
     "spark.sql.jsonGenerator.ignoreNullFields": "false",
-    "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
-    "spark.sql.parquet.compression.codec": "zstd",
     "spark.sql.execution.arrow.maxRecordsPerBatch": "20000",
-    "spark.sql.parquet.datetimeRebaseModeInWrite": "CORRECTED",
     "spark.sql.parquet.datetimeRebaseModeInRead": "CORRECTED",
     "spark.sql.sources.partitionColumnTypeInference.enabled": "false",
     "spark.sql.mapKeyDedupPolicy": "LAST_WIN",
 }
 RAW = {"_partition": "string", "_source": "string", "_record": "int64", "_sound": "boolean"}
+TASK_BYTES = 32 * 1024 * 1024
+ZONES = ("ops", "validated", "curated", "quarantine")
+# What Spark says when it lost machines, not when it cannot compute something.
+LOST = ("ExecutorLost", "FetchFailed", "Master removed", "SparkContext was shut down", "stopped SparkContext")
 
 
-class SparkFailed(Terminal):
-    """Spark cannot compute what it was asked for."""
+class SparkLost(Transient):
+    """Spark lost what it was running on: repeat."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """A function over items, as a task runs it; an error of ours is an answer, too."""
+
+    function: Callable[[list[Any], Place], list[Any]]
+    target: Target
+
+    def __call__(self, items: Iterable[Any]) -> list[Any]:
+        with fetching(self.target.scratch) as folder:
+            try:
+                return self.function(list(items), Place(folder, PlainJson(), self.target.keep))
+            except LakeError as e:
+                return [e]
 
 
 class Spark:
-    """A Spark session as an engine, with `folder` as the place for what it writes."""
+    """A Spark session as an engine. folder: where the driver, and `target`: where the executors put files."""
 
     dialect = SparkDialect()
+    gathers = True
 
-    def __init__(self, folder: Path, session: SparkSession) -> None:
+    def __init__(self, folder: Path, session: SparkSession, target: Target | None = None) -> None:
         self.folder, self.session = folder, session
+        self.workers = 4  # statements beside one another; Spark shares its cores among them
+        self._target = target or Target(str(folder))
         for name, value in SETTINGS.items():
             session.conf.set(name, value)
-        self.workers = 4  # statements beside one another; Spark shares its cores among them
         self._backend = ibis.pyspark.connect(session)
         self._numbers = itertools.count()
         self._lock = threading.Lock()
+        self._kept: list[DataFrame] = []
+
+    @classmethod
+    def of(cls, lake: Lake, folder: Path, session: SparkSession, name: str = "") -> Spark:
+        """The engine for a lake's work. name: of its files on shared storage, where the lake is on S3.
+
+        A cluster shares a lake that is a folder, and so `folder` below it; a local master shares all folders.
+        """
+        if lake.zone("ops").local or str(session.sparkContext.master).startswith("local"):
+            return cls(folder, session)
+        roots = {zone: lake.zone(zone).root for zone in ZONES}
+        return cls(folder, session, Target(f"_staging/{name or folder.name}", roots))
 
     def close(self) -> None:
-        """Nothing: the session is its owner's."""
+        """Forget what was kept; the session is its owner's."""
+        for frame in self._kept:
+            frame.unpersist()
 
     def ibis(self) -> Any:
         """The Ibis backend on this session."""
@@ -80,41 +125,71 @@ class Spark:
 
     @contextmanager
     def translated(self) -> Iterator[None]:
-        """Turn Spark's exceptions into ours, where a user's own expressions are run."""
+        """Turn Spark's exceptions into ours."""
+        from py4j.protocol import Py4JError
         from pyspark.errors import PySparkException
 
         try:
             yield
-        except PySparkException as e:
-            raise SparkFailed(str(e).split("\n", 1)[0]) from e
+        except (PySparkException, Py4JError) as e:
+            text = str(e)
+            said = next((line for line in text.splitlines() if line.strip()), type(e).__name__)
+            if any(mark in text for mark in LOST):
+                raise SparkLost(f"Spark lost machines or its master: {said}") from e
+            raise QueryFailed(said) from e
 
-    def validate(self, part: Part, rules: RowRules, out: Path) -> PartResult:
-        """Type and judge every row of a part; good rows to Parquet below `out`, rejects with reasons."""
-        n = self.number()
-        raw = self._raw(part, n)
-        rows = validated(raw, rules, self.dialect)
-        rows = rows.mutate(_p=rows["_partition"])
-        written = self._write(self._frame(rows), out / str(n), [REJECTED, "_p"])
-        good = [OutputFile(p, k[1], rows) for p, rows, k in written if k[0] == "false"]
-        bad = [p for p, _, k in written if k[0] == "true"]
-        broken = self._broken(bad)
+    def near(self, function: Callable[[list[T], Place], list[R]], items: Sequence[T]) -> list[R]:
+        """What a function makes of the items, in tasks of some."""
+        if not items:
+            return []
+        context = self.session.sparkContext
+        slices = min(len(items), 4 * context.defaultParallelism)
+        task = Task(function, self._target)
+        with self.translated():
+            found = context.parallelize(items, slices).mapPartitions(task).collect()
+        for answer in found:
+            if isinstance(answer, LakeError):
+                raise answer
+        return found
+
+    def reach(self, store: ObjectStore, uri: str) -> Text:
+        """A data file of the lake: Spark reads it where it is."""
+        key = store.key(uri)
+        return Path(store.root) / key if store.local else Remote(store.root, key, 0)
+
+    def validate(self, part: Part, rules: RowRules) -> PartResult:
+        """Type and judge every row of a part; good rows to Parquet, rejects with reasons."""
+        raw = self._raw(part, self.number())
+        files = self._write(self._frame(validated(raw, rules, self.dialect)), "validated")
+        broken = frozenset(s for f in files for s in f.broken)
         if broken:
             return PartResult(broken=broken, error="records that do not fit the columns")
+        counts: dict[str, tuple[int, int]] = {}
+        coerced: dict[str, Counter[str]] = {}
+        for file in files:
+            for source, rows in file.counts.items():
+                good, bad = counts.get(source, (0, 0))
+                counts[source] = (good, bad + rows) if file.rejected else (good + rows, bad)
+            for source, columns in file.rescued.items():
+                coerced.setdefault(source, Counter()).update(columns)
         return PartResult(
-            good=tuple(good),
-            rejected=tuple(bad),
-            counts=self._counts([f.path for f in good], bad),
-            coerced=self._rescued([f.path for f in good]),
+            good=tuple(f.file for f in files if not f.rejected),
+            rejected=tuple(f.file.path for f in files if f.rejected),
+            counts=counts,
+            coerced=coerced,
         )
 
     def _raw(self, part: Part, n: int) -> Expr:
-        """The raw table of a part: every file is read by one task."""
+        """The raw table of a part: every file is read by one task, small ones several."""
         from ibis.backends.pyspark.datatypes import PySparkSchema
 
         columns = spark_columns(part.columns)
         reader = Reader(part.format, tuple(columns.names), arrow_schema(columns))
-        kinds = "path string, source string, partition string, skip_header boolean, before bigint"
-        files = self.session.createDataFrame(describe(part.files), kinds).repartition(len(part.files))
+        size = sum(size_of(f.path) for f in part.files)
+        context = self.session.sparkContext
+        tasks = min(len(part.files), max(size // TASK_BYTES + 1, 2 * context.defaultParallelism))
+        rows = context.parallelize([(describe(file),) for file in part.files], tasks)
+        files = self.session.createDataFrame(rows, "file string")
         schema = ibis.schema({**dict(columns.items()), **RAW})
         files.mapInArrow(reader, PySparkSchema.from_ibis(schema)).createOrReplaceTempView(f"raw_{n}")
         return ibis.table(schema, name=f"raw_{n}")
@@ -122,75 +197,31 @@ class Spark:
     def _frame(self, table: Expr) -> DataFrame:
         return self.session.sql(str(ibis.to_sql(table, dialect="pyspark", pretty=False)))
 
-    def _write(
-        self, frame: DataFrame, folder: Path, keys: Sequence[str]
-    ) -> list[tuple[Path, int, tuple[str, ...]]]:
-        """Write rows to Parquet, apart by `keys`: [(path, rows, values)], sorted by path."""
-        frame.write.partitionBy(*keys).parquet(str(folder))
-        found = []
-        for path in sorted(folder.rglob("*.parquet")):
-            rows = pq.read_metadata(path).num_rows
-            values = tuple(unquote(p.partition("=")[2]) for p in path.relative_to(folder).parts[:-1])
-            if rows:
-                found.append((path, rows, values))
-        return found
+    def _write(self, frame: DataFrame, zone: str, make: EntryMaker | None = None) -> list[Written]:
+        """Have the executors write rows to Parquet; what they wrote, sorted by content."""
+        names = tuple(frame.columns)  # mapInArrow cannot name a column that has a dot or a backtick in it
+        plain = frame.toDF(*(f"c{i}" for i in range(len(names))))
+        with self.translated():
+            reports = plain.mapInArrow(Writer(self._target, zone, names, make), "report string").collect()
+        return sorted((written(row[0]) for row in reports), key=lambda w: w.file.content)
 
-    def _read(self, paths: Sequence[Path]) -> DataFrame:
-        return self.session.read.parquet(*map(str, paths))
+    def rejects(
+        self, part: Part, rules: RowRules, rejected: Sequence[Text], entries: Entries, schema: pa.Schema
+    ) -> Iterator[OutputFile]:
+        """The rejected rows with all their reasons as files of entries, made by the executors."""
+        order = ("_partition", "_source", "_record")
+        rows = self._explained(part, rules, rejected).repartition("_source").sortWithinPartitions(*order)
+        yield from (w.file for w in self._write(rows, "quarantine", EntryMaker(entries, schema)))
 
-    def _broken(self, rejected: Sequence[Path]) -> frozenset[str]:
-        if not rejected:
-            return frozenset()
-        rows = self._read(rejected).filter(f"_record = {BROKEN}").select("_source").distinct().collect()
-        return frozenset(row[0] for row in rows)
-
-    def _counts(self, good: Sequence[Path], bad: Sequence[Path]) -> dict[str, tuple[int, int]]:
-        counts: dict[str, list[int]] = {}
-        for index, paths in enumerate((good, bad)):
-            if paths:
-                for source, rows in self._read(paths).groupBy("_source").count().collect():
-                    counts.setdefault(source, [0, 0])[index] = rows
-        return {source: (pair[0], pair[1]) for source, pair in counts.items()}
-
-    def _rescued(self, good: Sequence[Path]) -> dict[str, dict[str, int]]:
-        if not good:
-            return {}
-        rescued = self._read(good).filter(f"{RESCUED} IS NOT NULL")
-        kept = rescued.selectExpr("_source", f"explode(from_json({RESCUED}, 'map<string,string>')) AS (k, v)")
-        found: dict[str, dict[str, int]] = {}
-        for source, column, rows in (
-            kept.filter("v IS NOT NULL").groupBy("_source", "k").count().orderBy("_source", "k").collect()
-        ):
-            found.setdefault(source, {})[column] = rows
-        return found
-
-    def explain(self, part: Part, rules: RowRules, rejected: Sequence[Path]) -> Iterator[pa.RecordBatch]:
-        """The rejected rows of a part with all their reasons, in order, in batches."""
-        explained_rows = self._explained(part, rules, rejected).orderBy("_partition", "_source", "_record")
-        schema = pa.schema(
-            [
-                ("_partition", pa.string()),
-                ("_source", pa.string()),
-                ("_record", pa.int64()),
-                (
-                    "reasons",
-                    pa.list_(pa.struct([(n, pa.string()) for n in ("code", "column", "value", "message")])),
-                ),
-                ("original", pa.string()),
-            ]
-        )
-        rows = explained_rows.toLocalIterator(prefetchPartitions=True)
-        while batch := [row.asDict(recursive=True) for row in itertools.islice(rows, 20_000)]:
-            yield pa.RecordBatch.from_pylist(batch, schema=schema)
-
-    def elsewhere(self, part: Part, rules: RowRules, rejected: Sequence[Path]) -> dict[str, int]:
+    def elsewhere(self, part: Part, rules: RowRules, rejected: Sequence[Text]) -> dict[str, int]:
         """By source: how many of the rejected rows belong to another partition."""
         rows = self._explained(part, rules, rejected).filter(
             "exists(reasons, r -> r.code = 'PARTITION_MISMATCH')"
         )
-        return dict(rows.groupBy("_source").count().collect())
+        with self.translated():
+            return dict(rows.groupBy("_source").count().collect())
 
-    def _explained(self, part: Part, rules: RowRules, rejected: Sequence[Path]) -> DataFrame:
+    def _explained(self, part: Part, rules: RowRules, rejected: Sequence[Text]) -> DataFrame:
         n = self.number()
         self._read(rejected).createOrReplaceTempView(f"rejects_{n}")
         schema = {**{name: dt.string for name in LINEAGE}, "_record": dt.int64, RESCUED: dt.string}
@@ -201,3 +232,75 @@ class Spark:
             f"SELECT o._partition, r._source, r._record, r.reasons, o.{RESCUED} AS original "
             f"FROM reasons_{n} r JOIN rejects_{n} o ON r._source = o._source AND r._record = o._record"
         )
+
+    def _read(self, files: Sequence[Text]) -> DataFrame:
+        """Parquet files: by Spark's reader, or by tasks of ours where Hadoop knows no S3."""
+        reader = self.session.read.option("mergeSchema", "true")
+        remote = [f for f in files if isinstance(f, Remote)]
+        if not remote:
+            return reader.parquet(*map(str, files))
+        scheme = self._s3_scheme()
+        if scheme:
+            return reader.parquet(*(f.uri.replace("s3:", f"{scheme}:", 1) for f in remote))
+        return self._read_by_tasks(remote)
+
+    def _s3_scheme(self) -> str:
+        """The URL scheme by which this Spark reads S3: Glue's and EMR's own, or hadoop-aws; "" for none."""
+        java: Any = self.session.sparkContext._jvm  # noqa: SLF001 - pyspark has no public way to ask
+        conf = self.session.sparkContext._jsc.hadoopConfiguration()  # noqa: SLF001
+        for scheme in ("s3", "s3a"):
+            try:
+                java.org.apache.hadoop.fs.FileSystem.getFileSystemClass(scheme, conf)
+            except Exception as e:
+                if "FileSystem" not in str(e) and "ClassNotFound" not in str(e):
+                    raise
+            else:
+                return scheme
+        return ""
+
+    def _read_by_tasks(self, files: Sequence[Remote]) -> DataFrame:
+        from ibis.backends.pyspark.datatypes import PySparkSchema
+
+        found = self.near(schemas_of, files)
+        schema = spark_columns(ibis.Schema.from_pyarrow(pa.unify_schemas(found)))
+        rows = [(json.dumps(place_of(f)),) for f in files]
+        places = self.session.sparkContext.parallelize(rows, len(rows))
+        frame = self.session.createDataFrame(places, "place string")
+        return frame.mapInArrow(ParquetReader(arrow_schema(schema, ())), PySparkSchema.from_ibis(schema))
+
+    def _view(self, backend: Any, frame: DataFrame, kind: str) -> Expr:
+        name = f"{kind}_{self.number()}"
+        frame.createOrReplaceTempView(name)
+        return backend.table(name)
+
+    def table(self, backend: Any, files: Sequence[Text]) -> Expr:
+        """Parquet files as one table; columns that some files lack are NULL there."""
+        return self._view(backend, self._read(files), "files")
+
+    def arrow(self, backend: Any, table: pa.Table) -> Expr:
+        """A small Arrow table as a table of this session."""
+        from ibis.backends.pyspark.datatypes import PySparkSchema
+
+        schema = PySparkSchema.from_ibis(ibis.Schema.from_pyarrow(table.schema))
+        rows = [tuple(row.values()) for row in table.to_pylist()]
+        return self._view(backend, self.session.createDataFrame(rows, schema), "arrow")
+
+    def keep(self, backend: Any, table: Expr) -> Expr:
+        """The table's rows, computed once."""
+        frame = self._frame(table).persist()
+        self._kept.append(frame)
+        return self._view(backend, frame, "kept")
+
+    def copy(
+        self, _: Any, table: Expr, zone: str, partitions: Sequence[str], __: Mapping[str, Any]
+    ) -> list[OutputFile]:
+        """Write a table to Parquet, at least a file per value of ``_partition``."""
+        frame = self._frame(table)
+        if len(partitions) > 1:
+            frame = frame.repartition("_partition")
+        return [w.file for w in self._write(frame, zone)]
+
+
+def schemas_of(files: list[Remote], _: Place) -> list[pa.Schema]:
+    """The columns of Parquet files; see `Engine.near`."""
+    return [pq.read_schema(f.fetched()).remove_metadata() for f in files]

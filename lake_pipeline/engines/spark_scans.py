@@ -22,10 +22,12 @@ import pyarrow.parquet as pq
 
 from lake_pipeline.datasets.config import Csv, Format, Parquet
 from lake_pipeline.engines.parts import PartFile
+from lake_pipeline.engines.spark_writes import BROKEN, place_of
+from lake_pipeline.formats.packs import on_disk
+from lake_pipeline.formats.remote import Remote, fetching
 
 BATCH_ROWS = 20_000
 BLOCK_BYTES = 4 * 1024 * 1024
-BROKEN = 0  # the `_record` of a file that cannot be read
 LINEAGE = {"_partition": pa.string(), "_source": pa.string(), "_record": pa.int64(), "_sound": pa.bool_()}
 
 
@@ -44,8 +46,9 @@ class Reader:
     def __call__(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         """The rows of the files that a batch describes (see `describe`)."""
         for batch in batches:
-            for row in batch.to_pylist():
-                yield from self.rows(PartFile(**{**row, "path": Path(row["path"])}))
+            for file in batch["file"].to_pylist():
+                with fetching():
+                    yield from self.rows(described(file))
 
     def rows(self, file: PartFile) -> Iterator[pa.RecordBatch]:
         """The rows of one file."""
@@ -74,9 +77,16 @@ class Reader:
         return pa.record_batch([*empty, *arrays], schema=self.columns)
 
 
-def describe(files: tuple[PartFile, ...]) -> list[dict[str, Any]]:
-    """Files as rows for Spark, one for each task."""
-    return [{**vars(f), "path": str(f.path)} for f in files]
+def describe(file: PartFile) -> str:
+    """A file as JSON, on its way to a task."""
+    return json.dumps({**vars(file), "path": place_of(file.path)})
+
+
+def described(text: str) -> PartFile:
+    """A file of `describe`, on this executor's disk."""
+    said = json.loads(text)
+    at = said.pop("path")
+    return PartFile(path=Path(at) if isinstance(at, str) else Remote(*at).fetched(), **said)
 
 
 def carried(values: pa.Array, kind: pa.DataType) -> pa.Array:
@@ -106,10 +116,33 @@ def _spark_type(type_: dt.DataType) -> dt.DataType:
     return nullable
 
 
-def arrow_schema(columns: ibis.Schema) -> pa.Schema:
+def arrow_schema(columns: ibis.Schema, lineage: Iterable[str] = tuple(LINEAGE)) -> pa.Schema:
     """The Arrow schema of a raw table on its way to Spark."""
     fields = [pa.field(name, _arrow_type(type_)) for name, type_ in columns.items()]
-    return pa.schema([*fields, *(pa.field(name, type_) for name, type_ in LINEAGE.items())])
+    return pa.schema([*fields, *(pa.field(name, LINEAGE[name]) for name in lineage)])
+
+
+@dataclass(frozen=True)
+class ParquetReader:
+    """Reads Parquet files of the lake in tasks, all with the same columns; those a file lacks are NULL."""
+
+    columns: pa.Schema
+
+    def __call__(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for batch in batches:
+            for place in batch["place"].to_pylist():
+                with fetching():
+                    path = Remote(*json.loads(place)).fetched()
+                    for rows in pq.ParquetFile(path).iter_batches(BATCH_ROWS):
+                        yield self._aligned(rows)
+
+    def _aligned(self, rows: pa.RecordBatch) -> pa.RecordBatch:
+        there = set(rows.schema.names)
+        arrays = [
+            carried(rows[f.name], f.type) if f.name in there else pa.nulls(rows.num_rows, f.type)
+            for f in self.columns
+        ]
+        return pa.record_batch(arrays, schema=self.columns)
 
 
 def _arrow_type(type_: dt.DataType) -> pa.DataType:
@@ -126,9 +159,10 @@ def csv_rows(file: PartFile, reader: Reader) -> Iterator[pa.RecordBatch]:
     """Delimited text, every column text; `Unreadable` where Arrow would guess."""
     form = reader.format
     assert isinstance(form, Csv)
-    check_quotes(file.path, form)
+    path = on_disk(file.path)
+    check_quotes(path, form)
     names = [f"c{i}" for i in range(len(reader.names))]
-    if file.path.stat().st_size == 0:
+    if path.stat().st_size == 0:
         return
     read = pa_csv.ReadOptions(column_names=names, skip_rows=int(file.skip_header), block_size=BLOCK_BYTES)
     parse = pa_csv.ParseOptions(
@@ -145,7 +179,7 @@ def csv_rows(file: PartFile, reader: Reader) -> Iterator[pa.RecordBatch]:
         check_utf8=False,
     )
     try:
-        yield from pa_csv.open_csv(file.path, read, parse, convert)
+        yield from pa_csv.open_csv(path, read, parse, convert)
     except pa.ArrowInvalid as e:
         if "Empty CSV file" not in str(e):
             raise
@@ -172,7 +206,7 @@ def check_quotes(path: Path, form: Csv) -> None:
 
 def line_rows(file: PartFile, reader: Reader) -> Iterator[pa.RecordBatch]:
     """JSON Lines: every column the text of its value; blank lines are no records, and count."""
-    with file.path.open(encoding="utf-8", newline="\n") as lines:
+    with on_disk(file.path).open(encoding="utf-8", newline="\n") as lines:
         taken: list[tuple[int, dict[str, Any] | None]] = []
         for number, line in enumerate(lines, 1):
             if line.strip(" \t\r\n"):
@@ -249,7 +283,7 @@ def parquet_rows(file: PartFile, reader: Reader) -> Iterator[pa.RecordBatch]:
     """Parquet, with its own types; texts that mean NULL are NULL."""
     assert isinstance(reader.format, Parquet)
     nulls = pa.array(reader.format.nulls, pa.string()) if reader.format.nulls else None
-    for batch in pq.ParquetFile(file.path).iter_batches(BATCH_ROWS, columns=list(reader.names)):
+    for batch in pq.ParquetFile(on_disk(file.path)).iter_batches(BATCH_ROWS, columns=list(reader.names)):
         columns = [_plain(batch[name], nulls) for name in reader.names]
         yield pa.record_batch(columns, names=[f"c{i}" for i in range(len(columns))])
 

@@ -7,16 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
 from lake_pipeline.datasets import Dataset
 from lake_pipeline.engines.casts import Expr
-from lake_pipeline.engines.duckdb import DuckDB, QueryFailed
+from lake_pipeline.engines.engine import Engine, QueryFailed
 from lake_pipeline.engines.parts import OutputFile
 from lake_pipeline.engines.transform import Transformed, TransformError, losers, transform
+from lake_pipeline.formats.packs import Text
 
 
 @dataclass(frozen=True)
@@ -37,35 +37,33 @@ class Staged:
 
 
 def stage(
-    engine: DuckDB,
+    engine: Engine,
     dataset: Dataset,
-    paths: Sequence[Path],
+    files: Sequence[Text],
     landing: Mapping[str, int],
-    folder: Path,
     partitions: Sequence[str],
 ) -> Staged:
-    """Write the candidate of every partition in the validated files `paths`.
+    """Write the candidate of every partition in the validated `files`.
 
     landing: the position in which each object landed, which breaks ties of deduplication. Raises
     `TransformError` where the transform cannot be applied to these rows.
     """
     try:
         with engine.translated():
-            return _staged(engine, dataset, paths, landing, folder, partitions)
+            return _staged(engine, dataset, files, landing, partitions)
     except QueryFailed as e:
         raise TransformError(f"The transform of {dataset.name} failed: {e}") from e
 
 
 def _staged(
-    engine: DuckDB,
+    engine: Engine,
     dataset: Dataset,
-    paths: Sequence[Path],
+    files: Sequence[Text],
     landing: Mapping[str, int],
-    folder: Path,
     partitions: Sequence[str],
 ) -> Staged:
     backend = engine.ibis()
-    validated = engine.table(backend, paths)
+    validated = engine.table(backend, files)
     made = transform(validated, dataset, backend)
     rule = dataset.config.deduplicate
     lost = None
@@ -75,9 +73,9 @@ def _staged(
         lost = losers(made.table, rule, order, backend, alone=len(partitions) == 1)
         lost = engine.keep(backend, lost) if lost is not None else None
     table = made.table if lost is None else made.table.anti_join(lost, ["_source", "_record"])
-    files = engine.copy(backend, table, folder, partitions, landing)
+    staged = engine.copy(backend, table, "curated", partitions, {"_source": landing})
     return Staged(
-        files=tuple(files),
+        files=tuple(staged),
         filtered=_dropped(made),
         duplicates=_by_partition(lost.group_by("_partition").aggregate(dropped=lost.count()))
         if lost is not None
@@ -86,9 +84,9 @@ def _staged(
     )
 
 
-def rows_of(engine: DuckDB, backend: Any, paths: Sequence[Path], without: Sequence[str]) -> Expr:
+def rows_of(engine: Engine, backend: Any, files: Sequence[Text], without: Sequence[str]) -> Expr:
     """The validated rows in some files, without those of some objects."""
-    table = engine.table(backend, paths)
+    table = engine.table(backend, files)
     return table.filter(~table["_source"].isin(list(without))) if without else table
 
 

@@ -73,11 +73,10 @@ BALANCE_TEXT = "landed = curated + quarantined + deduplicated + filtered"
 def audit(
     dataset: Dataset,
     staged: Expr,
-    balances: Mapping[str, Balance],
+    partitions: Sequence[str],
     sources: Mapping[str, Expr],
 ) -> dict[str, tuple[Verdict, ...]]:
-    """The verdicts of every partition in `balances` on the staged rows, in the order of `check_names`."""
-    partitions = list(balances)
+    """The verdicts of each partition on the staged rows, in the order of `check_names`, without the balance."""
     contract = dataset.contract
     implied = implied_rules(contract)
     rules = [c.rule for c in contract.checks]
@@ -85,7 +84,9 @@ def audit(
     if rules or implied:
         ruleset = dqdl.Ruleset.of([*rules, *implied])
         visible = staged.drop("_source", "_record")
-        found = dqdl.evaluate_by(ruleset, visible, keys=partitions, sources=sources, history=NoHistory())
+        found = dqdl.evaluate_by(
+            ruleset, visible, keys=list(partitions), sources=sources, history=NoHistory()
+        )
     broken = schema_faults(contract, staged, partitions)
     verdicts = {}
     for partition in partitions:
@@ -97,7 +98,7 @@ def audit(
         keys = [f"{o.rule}: {o.reason}" for o in outcomes[len(rules) :] if not o.passed]
         faults = [*broken[partition], *keys]
         schema = Verdict(SCHEMA, not faults, "error", SCHEMA_TEXT, "; ".join(faults))
-        verdicts[partition] = (*ruled, schema, balance_verdict(balances[partition]))
+        verdicts[partition] = (*ruled, schema)
     return verdicts
 
 

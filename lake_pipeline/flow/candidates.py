@@ -1,21 +1,25 @@
-"""Landed objects on their way to an engine: spooled, judged as files, grouped into parts."""
+"""Landed objects on their way to an engine: spooled, looked into, judged as files."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeAlias
 
 import ibis
 import ibis.expr.datatypes as dt
+import ibis.expr.schema as sch
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from lake_pipeline.contracts import Array, Contract, DriftEvent, Object, classify
 from lake_pipeline.datasets import Dataset
 from lake_pipeline.datasets.config import Csv, Json, Jsonl, Parquet
-from lake_pipeline.engines.duckdb import DuckDB
+from lake_pipeline.engines.engine import JsonTexts, Place
+from lake_pipeline.flow.context import tell
 from lake_pipeline.flow.state import Entry
 from lake_pipeline.formats import delimited
 from lake_pipeline.formats.packs import SMALL, Packs, on_disk
@@ -24,6 +28,9 @@ from lake_pipeline.formats.texts import Spooled
 from lake_pipeline.reasons import Reason
 from lake_pipeline.storage import ObjectStore
 
+# What a file itself says of its columns: a JSON structure, Parquet's schema; or why it cannot be read.
+Shape: TypeAlias = Mapping[str, object] | sch.Schema | Reason | None
+
 SPOOLERS = 4
 SHORT = 4096  # characters of a header that is remembered, and how many are
 TASK_FILES = 32  # that a thread takes at once
@@ -31,11 +38,15 @@ TASK_FILES = 32  # that a thread takes at once
 
 @dataclass(frozen=True)
 class Candidate:
-    """One object that is being validated. Either it is spooled and has columns, or it is refused."""
+    """One object that is being validated. Either it is spooled and has columns, or it is refused.
+
+    shape: what its own text says of its columns, for formats that say it everywhere and not in a header.
+    """
 
     entry: Entry
     partition: str
     spooled: Spooled | None = None
+    shape: Shape = None
     columns: ibis.Schema | None = None
     drift: tuple[DriftEvent, ...] = ()
     refused: Reason | None = None
@@ -66,24 +77,49 @@ class Candidate:
         return replace(self, refused=reason, records=records)
 
 
+@dataclass(frozen=True)
+class Look:
+    """Brings entries to where they can be read, and looks into them; see `Engine.near`."""
+
+    store: ObjectStore
+    dataset: Dataset
+
+    def __call__(self, entries: list[tuple[Entry, str]], place: Place) -> list[Candidate]:
+        """The entries as candidates, in their order."""
+        found: list[Candidate] = []
+        for candidate in spool_all(self.store, self.dataset, entries, place):
+            tell("reading", len(found), len(entries))
+            found.append(candidate)
+        return [_kept(c, place) for c in with_shapes(found, place.json)]
+
+
+def _kept(candidate: Candidate, place: Place) -> Candidate:
+    if candidate.refused or candidate.spooled is None:
+        return candidate
+    parts = tuple(place.keep(p) if isinstance(p, Path) else p for p in candidate.spooled.parts)
+    return replace(candidate, spooled=replace(candidate.spooled, parts=parts))
+
+
 def spool_all(
-    store: ObjectStore, dataset: Dataset, entries: Iterable[tuple[Entry, str]], folder: Path
+    store: ObjectStore, dataset: Dataset, items: Sequence[tuple[Entry, str]], place: Place
 ) -> Iterator[Candidate]:
     """Bring every entry to local disk, in its order; files that fail on the way are refused."""
-    items = list(entries)
     if len(items) == 1:
-        yield spool_one(store, dataset, *items[0], folder)
+        yield spool_one(store, dataset, *items[0], place.folder)
         return
-    with Packs(folder / "packs") as packs, ThreadPoolExecutor(spoolers(store, items)) as pool:
+    shared = Packs(place.folder / "packs") if place.packs else nullcontext()
+    with shared as packs, ThreadPoolExecutor(spoolers(store, items)) as pool:
 
         def some(batch: list[tuple[Entry, str]]) -> list[Candidate]:
-            return [spool_one(store, dataset, entry, partition, folder, packs) for entry, partition in batch]
+            return [
+                spool_one(store, dataset, entry, partition, place.folder, packs) for entry, partition in batch
+            ]
 
         for candidates in pool.map(some, batches(items)):
             yield from candidates
 
 
-def spoolers(store: ObjectStore, items: list[tuple[Entry, str]]) -> int:
+def spoolers(store: ObjectStore, items: Sequence[tuple[Entry, str]]) -> int:
     """How many entries are spooled at once: small ones that come over a network are waited for together."""
     if max(entry.size for entry, _ in items) >= SMALL:
         return SPOOLERS
@@ -150,15 +186,19 @@ def refuse_duplicates(candidates: list[Candidate], known: Mapping[str, str]) -> 
     return out
 
 
-def with_columns(candidates: list[Candidate], dataset: Dataset, engine: DuckDB) -> list[Candidate]:
-    """Find the columns of every candidate and classify how they differ from the contract."""
-    candidates = [_json_lines(c, engine) for c in candidates]
-    structures = _json_structures([c for c in candidates if _is_json(c)], engine)
-    headers = Headers(landed_contract(dataset))
+def with_shapes(candidates: list[Candidate], json: JsonTexts) -> list[Candidate]:
+    """Look into the files whose columns are not named by a header."""
+    candidates = [_json_lines(c, json) for c in candidates]
+    structures = _json_structures([c for c in candidates if _is_json(c)], json)
     return [
-        c if c.spooled is None or c.refused else _columned(c, headers, structures.get(c.entry.id))
-        for c in candidates
+        replace(c, shape=structures.get(c.entry.id, {})) if _is_json(c) else _parquet(c) for c in candidates
     ]
+
+
+def with_columns(candidates: list[Candidate], dataset: Dataset) -> list[Candidate]:
+    """Classify how the columns of every candidate differ from the contract."""
+    headers = Headers(landed_contract(dataset))
+    return [c if c.spooled is None or c.refused else _columned(c, headers) for c in candidates]
 
 
 class Headers:
@@ -191,11 +231,25 @@ class Headers:
 
 
 def _is_json(candidate: Candidate) -> bool:
-    ready = candidate.spooled is not None and not candidate.refused
+    ready = candidate.spooled is not None and not candidate.refused and candidate.shape is None
     return ready and isinstance(candidate.file.format, Jsonl | Json)
 
 
-def _json_lines(candidate: Candidate, engine: DuckDB) -> Candidate:
+def _parquet(candidate: Candidate) -> Candidate:
+    """A Parquet file with its schema and its number of records."""
+    spooled = candidate.spooled
+    if spooled is None or candidate.refused or not isinstance(spooled.format, Parquet):
+        return candidate
+    path = on_disk(spooled.parts[0])
+    try:
+        columns = parquet_columns(path)
+    except Refused as e:
+        return replace(candidate, shape=e.reason)
+    lines = int(pq.read_metadata(path).num_rows)
+    return replace(candidate, shape=columns, spooled=replace(spooled, lines=lines))
+
+
+def _json_lines(candidate: Candidate, json: JsonTexts) -> Candidate:
     """A JSON array becomes JSON Lines; the parts of a spooled array are one text again first."""
     spooled = candidate.spooled
     if spooled is None or candidate.refused or not isinstance(spooled.format, Json):
@@ -206,19 +260,21 @@ def _json_lines(candidate: Candidate, engine: DuckDB) -> Candidate:
             out.write(part.read_bytes())
     target = whole.with_name(whole.name + ".lines")
     try:
-        lines = engine.json_array_to_lines(whole, target)
+        lines = json.json_array_to_lines(whole, target)
     except ValueError as e:
-        return candidate.refuse(Reason("MALFORMED_JSON", f"The file is no JSON array of objects: {e}"))
+        return replace(
+            candidate, shape=Reason("MALFORMED_JSON", f"The file is no JSON array of objects: {e}")
+        )
     return replace(candidate, spooled=replace(spooled, parts=(target,), lines=lines))
 
 
-def _json_structures(candidates: list[Candidate], engine: DuckDB) -> dict[str, dict[str, object]]:
+def _json_structures(candidates: list[Candidate], json: JsonTexts) -> dict[str, dict[str, object]]:
     """The top-level keys of every JSON file, with the structure of their values."""
     paths = [(c.entry.id, on_disk(p)) for c in candidates for p in c.file.parts]
     if not paths:
         return {}
     found: dict[str, dict[str, object]] = {}
-    for (id_, _), structure in zip(paths, engine.json_structure([p for _, p in paths]), strict=True):
+    for (id_, _), structure in zip(paths, json.json_structure([p for _, p in paths]), strict=True):
         found.setdefault(id_, {}).update(structure)
     return found
 
@@ -228,19 +284,20 @@ def landed_contract(dataset: Dataset) -> Contract:
     return replace(dataset.contract, columns=dataset.landed_columns)
 
 
-def _columned(candidate: Candidate, headers: Headers, structure: dict[str, object] | None) -> Candidate:
-    contract, spooled = headers.contract, candidate.file
+def _columned(candidate: Candidate, headers: Headers) -> Candidate:
+    contract, spooled, shape = headers.contract, candidate.file, candidate.shape
+    if isinstance(shape, Reason):
+        return candidate.refuse(shape)
     try:
         if isinstance(spooled.format, Csv):
             columns, events = headers.layout(headers.names(spooled))
-        elif isinstance(spooled.format, Parquet):
-            columns = parquet_columns(on_disk(spooled.parts[0]))
-            events = classify(contract, columns)
+        elif isinstance(shape, sch.Schema):
+            columns, events = shape, classify(contract, shape)
         else:
-            if not structure:
+            if not shape:
                 raise Refused("MALFORMED_JSON", "No line of the file is a JSON object.")
-            columns = ibis.schema(dict.fromkeys(structure, "string"))
-            events = (*classify(contract, tuple(structure), ordered=False), *_nested(contract, structure))
+            columns = ibis.schema(dict.fromkeys(shape, "string"))
+            events = (*classify(contract, tuple(shape), ordered=False), *_nested(contract, shape))
     except Refused as e:
         return candidate.refuse(e.reason, _records(spooled))
     candidate = replace(candidate, columns=columns, drift=events, nested_extra=_rescued_whole(events))
@@ -257,11 +314,6 @@ HEADER_KINDS = ("required_column_missing", "column_duplicated")
 
 def _records(spooled: Spooled) -> int:
     """How many records a file that is not read has, as far as its lines or its footer tell."""
-    if isinstance(spooled.format, Parquet):
-        try:
-            return int(pq.read_metadata(on_disk(spooled.parts[0])).num_rows)
-        except (pa.ArrowException, OSError, ValueError):
-            return 0
     return max(spooled.lines - (isinstance(spooled.format, Csv) and spooled.format.header), 0)
 
 
@@ -286,7 +338,7 @@ def parquet_columns(path: Path) -> ibis.Schema:
         raise Refused("BAD_PARQUET", f"The file cannot be read as Parquet: {str(e).splitlines()[0]}") from e
 
 
-def _nested(contract: Contract, structure: dict[str, object]) -> Iterator[DriftEvent]:
+def _nested(contract: Contract, structure: Mapping[str, object]) -> Iterator[DriftEvent]:
     """Structural drift of JSON values: fields added to or missing from objects, by the file's structure."""
     nested = [c for c in contract.columns if isinstance(c.type, Object | Array) and c.name in structure]
     for column in nested:

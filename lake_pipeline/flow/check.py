@@ -11,7 +11,7 @@ from typing import Any
 from lake_pipeline.datasets import Dataset
 from lake_pipeline.datasets.partitioning import UNPARTITIONED, check_key
 from lake_pipeline.flow.audit import Verdict
-from lake_pipeline.flow.context import working
+from lake_pipeline.flow.context import Work, working
 from lake_pipeline.flow.curate import Curated, curate
 from lake_pipeline.flow.inventory import take_inventory
 from lake_pipeline.flow.state import ObjectReceipt
@@ -42,6 +42,7 @@ def check(lake: Lake, dataset: Dataset, file: Path, partition: str | None) -> Pr
     Without a partition, whether its rows belong to one is not checked.
     """
     spec = dataset.config.partitions
+    dataset = replace(dataset, config=dataset.config.model_copy(update={"engine": "duckdb"}))
     if partition is not None:
         key = check_key(spec, partition)
     elif spec.by == "none":
@@ -62,10 +63,18 @@ def check(lake: Lake, dataset: Dataset, file: Path, partition: str | None) -> Pr
                 Path(store.root) / store.key(f.uri)
                 for f in scratch.tables.files(f"quarantine.{dataset.name}")
             ]
-            rows = work.engine.rows(paths, SAMPLE) if paths else []
+            rows = first_rows(work, paths) if paths else []
     rejects = tuple(
         {**r, "reasons": r["reasons"]}
         for r in rows
         if (r["stage"], r["kind"]) == ("INGEST_VALIDATION", "row")
     )
     return Preview(receipt, tuple(json.loads(json.dumps(r, default=str)) for r in rejects), curated)
+
+
+def first_rows(work: Work, paths: list[Path]) -> list[dict[str, Any]]:
+    """The first rejects, by line and record."""
+    table = work.engine.table(work.engine.ibis(), paths)
+    first = table.order_by("line", "_record").limit(SAMPLE)
+    found: list[dict[str, Any]] = first.to_pyarrow().to_pylist()
+    return found

@@ -1,20 +1,26 @@
-"""What a run brings along: the lake, the dataset, an engine, a scratch folder, and who it is."""
+"""What a run brings along: the lake, the dataset, engines, a scratch folder, and who it is."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
+from typing import Any, Generic, Protocol, TypeVar
 
 import pyarrow as pa
 
 from lake_pipeline.datasets import Dataset
 from lake_pipeline.datasets.partitioning import now
-from lake_pipeline.engines.duckdb import DuckDB
+from lake_pipeline.engines.engine import Engine
+from lake_pipeline.errors import UsageError
+from lake_pipeline.flow.choice import Choice, Ran, Size, choose
 from lake_pipeline.storage import Lake
+
+Q = TypeVar("Q")
+A = TypeVar("A")
 
 # (what is being done, how much of it is done, how much there is)
 Progress = Callable[[str, int, int], None]
@@ -45,16 +51,56 @@ def tell(doing: str, done: int, total: int) -> None:
 
 
 @dataclass(frozen=True)
+class Step(Generic[Q, A]):
+    """A piece of computing that can be done elsewhere: a function from what is asked to what came of it.
+
+    Both are values of plain types, which `pydantic` writes as JSON. It commits nothing: what it makes is
+    neither visible nor remembered before the one who asked has looked at the answer.
+    """
+
+    name: str
+    function: Callable[[Work, Q], A]
+    request: type[Q]
+    answer: type[A]
+
+
+class Elsewhere(Protocol):
+    """Has steps done by a job, e.g. of AWS Glue."""
+
+    def do(self, work: Work, step: Step[Any, Any], request: Any, size: Size) -> tuple[Any, dict[str, Any]]:
+        """The answer, and facts of the job run."""
+
+
+@dataclass(frozen=True)
+class Engines:
+    """What steps can be done by besides DuckDB: makers, called when a step needs them."""
+
+    spark: Callable[[Lake, Path], Engine] | None = None
+    glue: Elsewhere | None = None
+
+
+EMBEDDED = Engines()
+
+
+@dataclass(frozen=True)
 class Work:
-    """One run's work on one dataset. reference: the lake whose curated tables rules compare with."""
+    """One run's work on one dataset.
+
+    engine: for what is done here; engines: for steps that are done elsewhere. reference: the lake whose
+    curated tables rules compare with. force: whether what is done is done again.
+    """
 
     lake: Lake
     dataset: Dataset
-    engine: DuckDB
+    engine: Engine
     folder: Path
     run_id: str = "local"
     at: datetime = field(default_factory=now)
     reference: Lake | None = None
+    force: bool = False
+    engines: Engines = EMBEDDED
+    opened: ExitStack = field(default_factory=ExitStack)
+    made: dict[str, Engine] = field(default_factory=dict)
 
     @property
     def context(self) -> tuple[str, str, datetime]:
@@ -67,6 +113,36 @@ class Work:
         name = f"{zone}.{self.dataset.name}"
         return self.lake.tables.replace(name, schema, drop=drop, add=add, properties=properties)
 
+    def do(self, step: Step[Q, A], request: Q, size: Size) -> tuple[A, Ran]:
+        """Have a step done by the engine that the dataset names, or that its size asks for."""
+        choice = choose(self.dataset.config, size)
+        facts: dict[str, Any] = {}
+        if choice.engine == "glue":
+            answer, facts = self._glue(choice).do(self, step, request, size)
+        elif choice.engine == "spark":
+            answer = step.function(replace(self, engine=self._spark(choice)), request)
+        else:
+            answer = step.function(self, request)
+        return answer, Ran(choice.engine, choice.reason, facts)
+
+    def _glue(self, choice: Choice) -> Elsewhere:
+        if self.engines.glue is None:
+            raise UsageError(
+                f"{choice.reason}, but this run has no Glue: start it through Dagster or `lake run`."
+            )
+        return self.engines.glue
+
+    def _spark(self, choice: Choice) -> Engine:
+        if self.engines.spark is None:
+            raise UsageError(
+                f"{choice.reason}, but this run has no Spark: start it through Dagster or `lake run`."
+            )
+        if "spark" not in self.made:
+            folder = self.opened.enter_context(self.lake.spool(shared=True))
+            self.made["spark"] = self.engines.spark(self.lake, folder)
+            self.opened.callback(self.made["spark"].close)
+        return self.made["spark"]
+
 
 @contextmanager
 def working(
@@ -74,11 +150,25 @@ def working(
     dataset: Dataset,
     run_id: str,
     reference: Lake | None = None,
+    *,
+    engines: Engines = EMBEDDED,
+    force: bool = False,
 ) -> Iterator[Work]:
     """A run's work, with an engine and a scratch folder that end with it."""
-    with lake.spool() as folder:
+    from lake_pipeline.engines.duckdb import DuckDB  # a job on Glue has none
+
+    with ExitStack() as opened:
+        folder = opened.enter_context(lake.spool())
         engine = DuckDB(folder)
-        try:
-            yield Work(lake, dataset, engine, folder, run_id, reference=reference)
-        finally:
-            engine.close()
+        opened.callback(engine.close)
+        yield Work(
+            lake,
+            dataset,
+            engine,
+            folder,
+            run_id,
+            reference=reference,
+            force=force,
+            engines=engines,
+            opened=opened,
+        )

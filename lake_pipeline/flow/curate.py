@@ -4,26 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, Literal
-
-import ibis
+from typing import Literal
 
 from lake_pipeline.datasets.loading import dataset_folders, digest
-from lake_pipeline.engines.casts import Expr
-from lake_pipeline.engines.staging import Staged, stage
-from lake_pipeline.engines.transform import TransformError
 from lake_pipeline.errors import Terminal, Transient
-from lake_pipeline.flow.audit import Verdict, audit, failure_reasons, named_sources
+from lake_pipeline.flow import assess
+from lake_pipeline.flow.assess import Assessment
+from lake_pipeline.flow.audit import Verdict, balance_verdict, check_names, failure_reasons, named_sources
+from lake_pipeline.flow.candidate import Candidate
+from lake_pipeline.flow.choice import Ran, Size
 from lake_pipeline.flow.context import Work
-from lake_pipeline.flow.publish import (
-    Candidate,
-    adopt,
-    local_files,
-    publish,
-    refuse,
-    store_report,
-    stored_verdicts,
-)
+from lake_pipeline.flow.publish import adopt, publish, refuse, store_report, stored_verdicts
 from lake_pipeline.flow.state import Balance, Manifest, Memory, Outcome
 from lake_pipeline.flow.validate import Validated, known_objects, rules_hash
 from lake_pipeline.reasons import Reason
@@ -35,6 +26,10 @@ class NotValidated(Terminal):
     """The partition has landed objects that were not validated."""
 
 
+class AuditIncomplete(Terminal):
+    """The audit did not answer for every check of the contract."""
+
+
 class ValidatedTwice(Transient):
     """Two runs at once validated the same object; the next validation keeps the rows of one."""
 
@@ -44,12 +39,16 @@ Action = Literal["published", "refused", "failed", "unchanged", "still refused"]
 
 @dataclass(frozen=True)
 class Curated:
-    """What curating a partition did. outcome: its newest; verdicts: of the audit, when there was one."""
+    """What curating a partition did.
+
+    outcome: its newest; verdicts: of the audit, when there was one; ran: what staged and audited it.
+    """
 
     partition: str
     action: Action
     outcome: Outcome
     verdicts: tuple[Verdict, ...] = ()
+    ran: Ran | None = None
 
     @property
     def fine(self) -> bool:
@@ -66,7 +65,8 @@ def curate(work: Work, partitions: Iterable[str], force: bool = False) -> dict[s
     candidates = prepare(work, memory, list(partitions))
     inputs = source_snapshots(work)
     settled = {c.partition: decided(work, c, inputs) for c in candidates}
-    todo = [c for c in candidates if force or settled[c.partition] is None]
+    again = force or work.force
+    todo = [c for c in candidates if again or settled[c.partition] is None]
     done = process(work, memory, todo, inputs) if todo else {}
     return {c.partition: done.get(c.partition) or settled[c.partition] for c in candidates}  # type: ignore[misc]
 
@@ -136,74 +136,64 @@ def decided(work: Work, candidate: Candidate, inputs: str) -> Curated | None:
 
 
 def process(work: Work, memory: Memory, todo: list[Candidate], inputs: str) -> dict[str, Curated]:
-    """Stage and audit together; publish what passes in one commit, and quarantine the rest."""
-    backend = work.engine.ibis()
-    try:
-        staged = stage_all(work, todo)
-    except TransformError as e:
-        if len(todo) > 1:
-            return {p: c for one in todo for p, c in process(work, memory, [one], inputs).items()}
-        reasons = [Reason("TRANSFORM_FAILURE", str(e))]
-        outcome = refuse(work, memory, todo[0], "failed", reasons, inputs)
-        return {todo[0].partition: Curated(todo[0].partition, "failed", outcome)}
-    balances = {c.partition: balance_of(work, c, staged) for c in todo}
-    verdicts = audit(work.dataset, staged_rows(work, backend, staged), balances, source_tables(work, backend))
+    """Have all assessed together; publish what passes in one commit, and quarantine the rest."""
+    size = Size.of(e for c in todo for e in c.manifest.sources if e.id in c.landing)
+    answer, ran = work.do(assess.STEP, assess.Request(tuple(todo), source_files(work)), size)
+    found = {a.partition: a for a in answer.assessments}
+    balances = {c.partition: balance_of(work, c, found[c.partition]) for c in todo}
+    verdicts = {p: audited(work, a, balances[p]) for p, a in found.items() if not a.failure}
     for candidate in todo:
         p = candidate.partition
-        store_report(work, candidate, inputs, verdicts[p], balances[p])
-    passing = [c for c in todo if not any(v.refuses for v in verdicts[c.partition])]
-    outcomes = publish(work, memory, passing, staged, balances, inputs)
-    done = {p: Curated(p, "published", outcome, verdicts[p]) for p, outcome in outcomes.items()}
+        if p in verdicts:
+            store_report(work, candidate, inputs, verdicts[p], balances[p], found[p].rejected)
+    passing = [
+        c for c in todo if c.partition in verdicts and not any(v.refuses for v in verdicts[c.partition])
+    ]
+    outcomes = publish(work, memory, passing, found, balances, inputs)
+    done = {p: Curated(p, "published", outcome, verdicts[p], ran) for p, outcome in outcomes.items()}
     for candidate in todo:
         p = candidate.partition
-        if p not in done:
+        if p in done:
+            continue
+        if found[p].failure:
+            reasons = [Reason("TRANSFORM_FAILURE", found[p].failure)]
+            outcome = refuse(work, memory, candidate, found[p], reasons, inputs)
+            done[p] = Curated(p, "failed", outcome, (), ran)
+        else:
             reasons = failure_reasons(verdicts[p])
-            outcome = refuse(work, memory, candidate, "refused", reasons, inputs)
-            done[p] = Curated(p, "refused", outcome, verdicts[p])
+            outcome = refuse(work, memory, candidate, found[p], reasons, inputs)
+            done[p] = Curated(p, "refused", outcome, verdicts[p], ran)
     return done
 
 
-def stage_all(work: Work, todo: list[Candidate]) -> Staged:
-    """The staged candidates; nothing for candidates without valid rows."""
-    paths = [path for c in todo for path in local_files(work, c)]
-    if not paths:
-        return Staged((), {}, {})
-    landing = {id_: position for c in todo for id_, position in c.landing.items()}
-    partitions = [c.partition for c in todo]
-    return stage(work.engine, work.dataset, paths, landing, work.folder / "staged", partitions)
+def audited(work: Work, assessment: Assessment, balance: Balance) -> tuple[Verdict, ...]:
+    """The verdicts of the audit, looked at here: all of the contract's, none of them anybody else's."""
+    verdicts = (*assessment.verdicts, balance_verdict(balance))
+    expected = [(name, severity) for name, severity, _ in check_names(work.dataset.contract)]
+    if [(v.name, v.severity) for v in verdicts] != expected:
+        raise AuditIncomplete(
+            f"{work.dataset.name} {assessment.partition}: the audit answered {len(verdicts)} checks, and not the "
+            f"{len(expected)} of the contract; nothing is published. Run it again with the same version everywhere."
+        )
+    return verdicts
 
 
-def staged_rows(work: Work, backend: Any, staged: Staged) -> Expr:
-    """The staged files as one table; an empty one of the contract's columns where there are none."""
-    if staged.files:
-        return work.engine.table(backend, [f.path for f in staged.files])
-    lineage = {"_partition": "string", "_source": "string", "_record": "int64"}
-    return ibis.memtable([], schema={**dict(work.dataset.contract.schema().items()), **lineage})
+def source_files(work: Work) -> dict[str, tuple[str, ...]]:
+    """The data files of the curated tables that rules compare with; those with nothing published are absent."""
+    tables = (work.reference or work.lake).tables
+    found = {name: tuple(f.uri for f in tables.files(f"curated.{name}")) for name in source_names(work)}
+    return {name: uris for name, uris in found.items() if uris}
 
 
-def source_tables(work: Work, backend: Any) -> dict[str, Expr]:
-    """The curated tables that rules compare with; those that have nothing published are absent."""
-    lake = work.reference or work.lake
-    store = lake.zone("curated")
-    tables = {}
-    for name in source_names(work):
-        files = lake.tables.files(f"curated.{name}")
-        paths = [store.fetch(store.key(f.uri), work.folder / "fetched") for f in files]
-        if paths:
-            tables[name] = work.engine.table(backend, paths)
-    return tables
-
-
-def balance_of(work: Work, candidate: Candidate, staged: Staged) -> Balance:
+def balance_of(work: Work, candidate: Candidate, assessment: Assessment) -> Balance:
     """Where the candidate's rows would be, were it published; each number from its own place."""
-    p = candidate.partition
-    lost = staged.duplicates.get(p, 0)
+    lost = assessment.duplicates
     rule = work.dataset.config.deduplicate
     kept_aside = lost if rule and rule.losers == "quarantine" else 0
     return Balance(
         landed=candidate.validated.rows,
-        curated=staged.rows(p),
+        curated=sum(f.rows for f in assessment.files),
         quarantined=candidate.validated.quarantined + kept_aside,
         deduplicated=lost - kept_aside,
-        filtered=staged.filtered.get(p, 0),
+        filtered=assessment.filtered,
     )

@@ -8,13 +8,14 @@ right only where each line is a record; nobody knows before the text was read, s
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from lake_pipeline.datasets.config import Csv
 from lake_pipeline.engines.parts import Part, PartFile, PartResult
 from lake_pipeline.flow.candidates import Candidate
 from lake_pipeline.formats.delimited import lines_are_records
-from lake_pipeline.formats.packs import PACK_BYTES, Piece, on_disk, read_pieces, size_of
+from lake_pipeline.formats.packs import PACK_BYTES, Piece, Text, on_disk, read_pieces, size_of
 from lake_pipeline.formats.texts import PART_BYTES
 
 PART_FILES = 2000
@@ -37,6 +38,20 @@ def parts_of(candidates: Iterable[Candidate], folder: Path) -> list[Part]:
     return parts
 
 
+def gathered(candidates: Iterable[Candidate]) -> list[Part]:
+    """One part for each layout, for an engine that distributes its rows by itself."""
+    groups: dict[tuple[object, ...], list[Part]] = {}
+    for candidate in candidates:
+        for part in _own_parts(candidate):
+            groups.setdefault(candidate.layout, []).append(part)
+    return [
+        replace(
+            parts[0], files=tuple(f for p in parts for f in p.files), longest=max(p.longest for p in parts)
+        )
+        for parts in groups.values()
+    ]
+
+
 def files_of(candidates: Iterable[Candidate]) -> Iterator[Part]:
     """Parts in which each candidate is a file, or several."""
     small: list[Candidate] = []
@@ -55,15 +70,20 @@ def _own_parts(candidate: Candidate) -> Iterator[Part]:
     for index, path in enumerate(paths):
         skip = has_header and index == 0 and repaired is None
         before = 0 if repaired else max(spooled.starts[index] - has_header, 0)
-        file = PartFile(on_disk(path), candidate.entry.id, candidate.partition, skip, before)
+        file = PartFile(whole(path), candidate.entry.id, candidate.partition, skip, before)
         yield Part((file,), spooled.format, candidate.schema, repaired.longest if repaired else 0)
+
+
+def whole(text: Text) -> Text:
+    """A text as an engine reads it: not as a piece."""
+    return on_disk(text) if isinstance(text, Piece) else text
 
 
 def _shared_parts(candidates: list[Candidate]) -> Iterator[Part]:
     for members in _portions(candidates, PART_FILES, PART_BYTES):
         form = members[0].file.format
         skip = isinstance(form, Csv) and form.header
-        files = [PartFile(on_disk(m.file.parts[0]), m.entry.id, m.partition, skip) for m in members]
+        files = [PartFile(whole(m.file.parts[0]), m.entry.id, m.partition, skip) for m in members]
         yield Part(tuple(files), form, members[0].schema)
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -10,19 +12,22 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from lake_pipeline.datasets.config import Csv, Json, Jsonl
+from lake_pipeline.engines.parts import OutputFile
 from lake_pipeline.flow import quarantine
 from lake_pipeline.flow.candidates import Candidate
 from lake_pipeline.flow.context import Work
 from lake_pipeline.formats import delimited
 from lake_pipeline.reasons import INGEST_VALIDATION, Reason
+from lake_pipeline.storage import ObjectStore
 
 
 class RejectWriter:
     """Collects the quarantine entries of one batch of a partition into one Parquet file."""
 
-    def __init__(self, work: Work, path: Path) -> None:
-        self._work, self._path = work, path
+    def __init__(self, path: Path) -> None:
+        self._path = path
         self._writer: pq.ParquetWriter | None = None
+        self._rows = 0
 
     def write(self, entries: list[dict[str, Any]]) -> None:
         """Append entries; the file exists from the first on."""
@@ -32,34 +37,47 @@ class RejectWriter:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             self._writer = pq.ParquetWriter(self._path, quarantine.SCHEMA, compression="zstd")
         self._writer.write_table(pa.Table.from_pylist(entries, quarantine.SCHEMA))
+        self._rows += len(entries)
 
-    def close(self) -> Path | None:
-        """Finish; the file's path, or None when there was nothing to write."""
+    def close(self, partition: str) -> OutputFile | None:
+        """Finish; the file, or None when there was nothing to write."""
         if self._writer is None:
             return None
         self._writer.close()
-        return self._path
+        return OutputFile(self._path, partition, self._rows)
 
 
-def source_of(work: Work, candidate: Candidate) -> tuple[str, str, str]:
-    """(id, URI, version) of an object, as a quarantine entry has it."""
-    entry = candidate.entry
-    return entry.id, work.lake.zone("raw").uri(entry.key), entry.version or entry.etag
+@dataclass(frozen=True)
+class Origin:
+    """What all entries of a run have in common. context: (contract version, run id, when)."""
+
+    raw: ObjectStore
+    context: tuple[str, str, datetime]
+
+    @classmethod
+    def of(cls, work: Work) -> Origin:
+        """A run's."""
+        return cls(work.lake.zone("raw"), work.context)
+
+    def source(self, candidate: Candidate) -> tuple[str, str, str]:
+        """(id, URI, version) of an object, as an entry has it."""
+        entry = candidate.entry
+        return entry.id, self.raw.uri(entry.key), entry.version or entry.etag
 
 
-def file_entry(work: Work, candidate: Candidate) -> dict[str, Any]:
+def file_entry(origin: Origin, candidate: Candidate) -> dict[str, Any]:
     """The entry of a refused file."""
     assert candidate.refused is not None
     return quarantine.file_entry(
         partition=candidate.partition,
         reason=candidate.refused,
-        source=source_of(work, candidate),
+        source=origin.source(candidate),
         rows=candidate.records,
-        context=work.context,
+        context=origin.context,
     )
 
 
-def malformed_entries(work: Work, candidate: Candidate) -> list[dict[str, Any]]:
+def malformed_entries(origin: Origin, candidate: Candidate) -> list[dict[str, Any]]:
     """The entries of a file's records that could not be parsed."""
     found = candidate.repaired.malformed if candidate.repaired else ()
     return [
@@ -67,38 +85,42 @@ def malformed_entries(work: Work, candidate: Candidate) -> list[dict[str, Any]]:
             partition=candidate.partition,
             stage=INGEST_VALIDATION,
             reasons=[Reason("MALFORMED_ROW", f"The record cannot be parsed: {m.fault}.").as_dict()],
-            source=source_of(work, candidate),
+            source=origin.source(candidate),
             record=None,
             line=m.line,
             raw=m.raw,
-            context=work.context,
+            context=origin.context,
         )
         for m in found
     ]
 
 
-def row_entries(
-    work: Work, rows: pa.RecordBatch, candidates: Mapping[str, Candidate]
-) -> Iterator[dict[str, Any]]:
-    """The entries of explained rows: the order of the batch is by source and record."""
-    by_source: dict[str, list[dict[str, Any]]] = {}
-    for row in rows.to_pylist():
-        by_source.setdefault(row["_source"], []).append(row)
-    for source, members in by_source.items():
-        candidate = candidates[source]
-        places = locate(candidate, [row["_record"] for row in members])
-        for row in members:
-            line, raw = places.get(row["_record"], (None, None))
-            yield quarantine.row_entry(
-                partition=candidate.partition,
-                stage=INGEST_VALIDATION,
-                reasons=row["reasons"],
-                source=source_of(work, candidate),
-                record=row["_record"],
-                line=line,
-                raw=raw if raw is not None else row["original"],
-                context=work.context,
-            )
+@dataclass(frozen=True)
+class RowEntries:
+    """Makes the entries of explained rows (``_source, _record, reasons, original``); their order is by source."""
+
+    origin: Origin
+    candidates: Mapping[str, Candidate]
+
+    def __call__(self, rows: pa.RecordBatch) -> Iterator[dict[str, Any]]:
+        by_source: dict[str, list[dict[str, Any]]] = {}
+        for row in rows.to_pylist():
+            by_source.setdefault(row["_source"], []).append(row)
+        for source, members in by_source.items():
+            candidate = self.candidates[source]
+            places = locate(candidate, [row["_record"] for row in members])
+            for row in members:
+                line, raw = places.get(row["_record"], (None, None))
+                yield quarantine.row_entry(
+                    partition=candidate.partition,
+                    stage=INGEST_VALIDATION,
+                    reasons=row["reasons"],
+                    source=self.origin.source(candidate),
+                    record=row["_record"],
+                    line=line,
+                    raw=raw if raw is not None else row["original"],
+                    context=self.origin.context,
+                )
 
 
 def locate(candidate: Candidate, records: list[int]) -> dict[int, tuple[int | None, str]]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from lake_pipeline.datasets import Dataset
 from lake_pipeline.flow.audit import Verdict
-from lake_pipeline.flow.context import silent, working
+from lake_pipeline.flow.context import EMBEDDED, Engines, silent, working
 from lake_pipeline.flow.curate import Curated, curate
 from lake_pipeline.flow.inventory import take_inventory
 from lake_pipeline.flow.state import Manifest, Memory
@@ -46,10 +46,11 @@ def run_stages(
     force: bool = False,
     *,
     say: Callable[[str], None] = silent,
+    engines: Engines = EMBEDDED,
 ) -> Result:
     """Run the named stages; those left out are taken as an earlier run left them."""
     keys = list(partitions)
-    with working(lake, dataset, run_id) as work:
+    with working(lake, dataset, run_id, engines=engines, force=force) as work:
         memory = Memory(lake, dataset)
         before = {p: m.number for p, m in memory.manifests(keys).items()}
         manifests = take_inventory(lake, dataset, keys) if "raw" in stages else memory.manifests(keys)

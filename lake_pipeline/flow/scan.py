@@ -10,14 +10,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from lake_pipeline.datasets.config import Csv, Json, Jsonl, Parquet
+from lake_pipeline.engines.engine import Place
 from lake_pipeline.engines.parts import Part, PartResult
 from lake_pipeline.engines.rows import RowRules
 from lake_pipeline.errors import Terminal
 from lake_pipeline.flow.candidates import Candidate
 from lake_pipeline.flow.context import Work
-from lake_pipeline.flow.packing import holds, parts_of, taken_apart, write_pack
+from lake_pipeline.flow.packing import gathered, holds, parts_of, taken_apart, write_pack
 from lake_pipeline.formats import delimited
 from lake_pipeline.reasons import Reason
 
@@ -52,15 +54,16 @@ def scan(work: Work, candidates: Iterable[Candidate]) -> Scanned:
     """Settle every candidate."""
     settled = Scanned()
     waiting: dict[str, Candidate] = {}
-    for candidate in candidates:
-        if not candidate.refused and candidate.spooled and candidate.spooled.careful:
-            candidate = mend(candidate, "")
-        (settled.candidates if candidate.refused else waiting)[candidate.entry.id] = candidate
+    found = {c.entry.id: c for c in candidates}
+    careful = {i: "" for i, c in found.items() if not c.refused and c.spooled and c.spooled.careful}
+    for id_, candidate in {**found, **mended(work, careful, found)}.items():
+        (settled.candidates if candidate.refused else waiting)[id_] = candidate
     while waiting:
-        scans = run(work, parts_of(waiting.values(), work.folder), waiting)
+        make = gathered if work.engine.gathers else partial(parts_of, folder=work.folder)
+        scans = run(work, make(waiting.values()), waiting)
         repaired = broken(work, scans, waiting)
         sound = {id_: c for id_, c in waiting.items() if id_ not in repaired}
-        changed = {**condemned(work, scans, sound), **miscounted(scans, sound), **repaired}
+        changed = {**condemned(work, scans, sound), **miscounted(work, scans, sound), **repaired}
         again: dict[str, Candidate] = {}
         for sources, members in together(scans):
             if sources.isdisjoint(changed):
@@ -71,6 +74,7 @@ def scan(work: Work, candidates: Iterable[Candidate]) -> Scanned:
                 candidate = changed.get(id_, waiting[id_])
                 (settled.candidates if candidate.refused else again)[id_] = candidate
         waiting = again
+    check_lines(work, [c for c in settled.candidates.values() if not c.refused])
     return settled
 
 
@@ -81,7 +85,7 @@ def run(work: Work, parts: list[Part], candidates: Mapping[str, Candidate]) -> l
         rules = row_rules(work, part, candidates[part.files[0].source])
         if part.pack:
             return packed(part, rules)
-        result = work.engine.validate(part, rules, work.folder / "validated")
+        result = work.engine.validate(part, rules)
         if len(part.files) > 1 and len(result.broken) == len(part.files):
             return [s for f in part.files for s in one(replace(part, files=(f,)))]
         return [Scan(part, rules, result)]
@@ -89,7 +93,7 @@ def run(work: Work, parts: list[Part], candidates: Mapping[str, Candidate]) -> l
     def packed(part: Part, rules: RowRules) -> list[Scan]:
         assert part.pack is not None
         write_pack(part, candidates)
-        result = work.engine.validate(part, rules, work.folder / "validated")
+        result = work.engine.validate(part, rules)
         part.pack.unlink()
         if holds(part, result, candidates):
             return [Scan(part, rules, result)]
@@ -130,44 +134,68 @@ def together(scans: list[Scan]) -> list[tuple[frozenset[str], list[Scan]]]:
 
 def broken(work: Work, scans: list[Scan], candidates: Mapping[str, Candidate]) -> dict[str, Candidate]:
     """The files that the engine's reader gave up on: repaired, or refused where there is no repair."""
-    errors = {id_: s.result.error for s in scans for id_ in s.result.broken}
-    return {id_: mend(candidates[id_], error) for id_, error in errors.items()}
+    return mended(work, {id_: s.result.error for s in scans for id_ in s.result.broken}, candidates)
 
 
-def miscounted(scans: list[Scan], candidates: Mapping[str, Candidate]) -> dict[str, Candidate]:
+def miscounted(work: Work, scans: list[Scan], candidates: Mapping[str, Candidate]) -> dict[str, Candidate]:
     """The files with quotes in which the engine found other records than the csv module does.
 
     DuckDB ends a file whose last quote never closes at that quote, and in a scan of several files says
     nothing of it. Only files with fewer records than lines are read twice.
     """
-    found = {}
     rows = totals(scans)
+    doubtful = []
     for id_, candidate in candidates.items():
-        spooled = candidate.spooled
-        assert spooled is not None
-        form, records = spooled.format, sum(rows.get(id_, (0, 0)))
-        if not isinstance(form, Csv) or not spooled.quotes or candidate.repaired:
+        form = candidate.file.format
+        if not isinstance(form, Csv) or not candidate.file.quotes or candidate.repaired:
             continue
-        if records != spooled.lines - form.header and records != delimited.count_records(spooled.parts, form):
-            found[id_] = mend(candidate, "")
-    return found
+        if sum(rows.get(id_, (0, 0))) != candidate.file.lines - form.header:
+            doubtful.append(candidate)
+    counts = work.engine.near(records_in, doubtful)
+    wrong = [
+        c.entry.id for c, n in zip(doubtful, counts, strict=True) if sum(rows.get(c.entry.id, (0, 0))) != n
+    ]
+    return mended(work, dict.fromkeys(wrong, ""), candidates)
 
 
-def mend(candidate: Candidate, error: str) -> Candidate:
-    """A file whose records the engine could not tell apart, ready for another try."""
+def records_in(candidates: list[Candidate], _: Place) -> list[int | None]:
+    """How many records delimited texts have; see `Engine.near`."""
+    return [delimited.count_records(c.file.parts, c.file.format) for c in candidates]  # type: ignore[arg-type]
+
+
+def mended(
+    work: Work, errors: Mapping[str, str], candidates: Mapping[str, Candidate]
+) -> dict[str, Candidate]:
+    """The files whose records the engine could not tell apart, ready for another try, or refused."""
+    found = {id_: condemn(candidates[id_], error) for id_, error in errors.items()}
+    torn = [c for c in found.values() if not c.refused and isinstance(c.file.format, Csv)]
+    return {**found, **{c.entry.id: c for c in work.engine.near(repaired, torn)}}
+
+
+def condemn(candidate: Candidate, error: str) -> Candidate:
+    """A file that the engine cannot read, refused where there is no repair."""
     spooled, form = candidate.file, candidate.file.format
     if isinstance(form, Parquet):
         return candidate.refuse(Reason("BAD_PARQUET", f"The file cannot be read as Parquet: {error}"))
-    if isinstance(form, Jsonl | Json) and not error:
-        return candidate
-    if isinstance(form, Jsonl | Json):
+    if isinstance(form, Jsonl | Json) and error:
         reason = Reason("MALFORMED_JSON", f"The file cannot be read as JSON: {error}")
         return candidate.refuse(reason, spooled.lines)
     if candidate.repaired is not None:
         reason = Reason("HEADER_MISMATCH", f"The file cannot be read as {form.type}: {error}")
         return candidate.refuse(reason, len(candidate.repaired.lines) + len(candidate.repaired.malformed))
-    target = spooled.parts[0].with_name(f"{candidate.entry.id}.repaired")
-    return replace(candidate, repaired=delimited.repair(spooled.parts, form, len(candidate.schema), target))
+    return candidate
+
+
+def repaired(candidates: list[Candidate], place: Place) -> list[Candidate]:
+    """Delimited texts, their sound records told from the faulty ones; see `Engine.near`."""
+    made = []
+    for candidate in candidates:
+        form = candidate.file.format
+        assert isinstance(form, Csv)
+        target = place.folder / f"{candidate.entry.id}.repaired"
+        result = delimited.repair(candidate.file.parts, form, len(candidate.schema), target)
+        made.append(replace(candidate, repaired=replace(result, path=place.keep(target))))
+    return made
 
 
 def condemned(work: Work, scans: list[Scan], candidates: Mapping[str, Candidate]) -> dict[str, Candidate]:
@@ -221,31 +249,42 @@ def malformed(candidate: Candidate) -> int:
 def counted(
     candidates: Mapping[str, Candidate], sources: frozenset[str], scans: list[Scan]
 ) -> dict[str, Candidate]:
-    """The candidates with the number of records the engine found, checked against their own lines."""
+    """The candidates with the number of records the engine found."""
     rows = totals(scans)
     found = {}
     for id_ in sources:
-        candidate = candidates[id_]
         good, bad = rows.get(id_, (0, 0))
-        check_lines(candidate, good + bad)
-        found[id_] = replace(candidate, records=good + bad, valid=good)
+        found[id_] = replace(candidates[id_], records=good + bad, valid=good)
     return found
 
 
-def check_lines(candidate: Candidate, records: int) -> None:
-    """The engine must have found as many records as the file has lines, where lines can tell.
+def check_lines(work: Work, candidates: list[Candidate]) -> None:
+    """The engine must have found as many records as each file has lines, where lines can tell.
 
     The lines were counted in the bytes, by other code than the engine's parser.
     """
-    spooled, repaired = candidate.file, candidate.repaired
-    if isinstance(spooled.format, Parquet):
-        return
+    unlike = [c for c in candidates if not _as_many(c)]
+    for candidate, blank in zip(unlike, work.engine.near(blank_lines, unlike), strict=True):
+        if candidate.repaired or candidate.records != expected_records(candidate) - blank:
+            raise LawBroken(
+                f'"{candidate.entry.key}" has {expected_records(candidate)} lines, but {candidate.records} '
+                "records were read. This is a defect of lake_pipeline: please report it with the file."
+            )
+
+
+def blank_lines(candidates: list[Candidate], _: Place) -> list[int]:
+    """How many lines with nothing in them texts have; see `Engine.near`."""
+    return [c.file.blank_lines() for c in candidates]
+
+
+def expected_records(candidate: Candidate) -> int:
+    """The records of a text in which each line is one."""
+    spooled, fixed = candidate.file, candidate.repaired
     header = isinstance(spooled.format, Csv) and spooled.format.header
-    expected = len(repaired.lines) if repaired else spooled.lines - header
-    if records == expected or (spooled.quotes and records < expected):
-        return
-    if repaired or records != expected - spooled.blank_lines():
-        raise LawBroken(
-            f'"{candidate.entry.key}" has {expected} lines, but {records} records were read. '
-            "This is a defect of lake_pipeline: please report it with the file."
-        )
+    return len(fixed.lines) if fixed else spooled.lines - header
+
+
+def _as_many(candidate: Candidate) -> bool:
+    spooled, expected = candidate.file, expected_records(candidate)
+    quoted = spooled.quotes and candidate.records < expected
+    return isinstance(spooled.format, Parquet) or candidate.records == expected or quoted

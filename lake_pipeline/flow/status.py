@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lake_pipeline.datasets import Dataset
 from lake_pipeline.datasets.partitioning import misfit
-from lake_pipeline.engines.duckdb import DuckDB
 from lake_pipeline.flow.inventory import Landed, landed
 from lake_pipeline.flow.state import Balance, Manifest, Memory, Outcome, State, object_id
 from lake_pipeline.storage import Lake
+
+if TYPE_CHECKING:
+    from lake_pipeline.engines.duckdb import DuckDB
 
 
 @dataclass(frozen=True)

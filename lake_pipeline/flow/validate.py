@@ -7,21 +7,21 @@ anywhere leaves a state from which the same call finishes the job.
 
 from __future__ import annotations
 
-import hashlib
+from base64 import b64decode, b64encode
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from lake_pipeline.datasets.loading import digest
+from lake_pipeline.engines.parts import OutputFile
 from lake_pipeline.flow import quarantine, rejects
-from lake_pipeline.flow.candidates import Candidate, refuse_duplicates, spool_all, with_columns
-from lake_pipeline.flow.context import Work, tell
+from lake_pipeline.flow.candidates import Candidate, Look, refuse_duplicates, with_columns
+from lake_pipeline.flow.choice import Ran, Size
+from lake_pipeline.flow.context import Step, Work
+from lake_pipeline.flow.files import keep_files, merged, only, place_all, put, schema_of
 from lake_pipeline.flow.scan import Scan, Scanned, malformed, scan
 from lake_pipeline.flow.state import Entry, Manifest, Memory, ObjectReceipt, Receipt
 from lake_pipeline.storage.lake import partition_folder
@@ -29,26 +29,63 @@ from lake_pipeline.storage.lake import partition_folder
 VERSION = "1"  # of what validation means: a new one validates everything again
 
 
-@dataclass
-class Batch:
-    """One partition's objects that are validated together, and the data files that come of it."""
+@dataclass(frozen=True)
+class Todo:
+    """One partition's objects that are to be validated together."""
 
     partition: str
     id: str
-    entries: list[Entry]
+    entries: tuple[Entry, ...]
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is to be validated. known: (partition + sha256) → key, of content that must not come again."""
+
+    batches: tuple[Todo, ...]
+    known: Mapping[str, str]
+
+
+@dataclass
+class Batch:
+    """What comes of a batch: its settled candidates, and their data files."""
+
+    partition: str
+    id: str
     candidates: list[Candidate] = field(default_factory=list)
-    good: list[Path] = field(default_factory=list)
-    bad: Path | None = None
+    good: list[OutputFile] = field(default_factory=list)
+    rejected: OutputFile | None = None
+    more_rejected: list[OutputFile] = field(default_factory=list)
     coerced: dict[str, Counter[str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
+class Computed:
+    """What validating batches has made: receipts, whose data files are in place; nothing is committed.
+
+    columns: of the good rows, an Arrow schema as base64 of its IPC form.
+    """
+
+    receipts: tuple[Receipt, ...] = ()
+    columns: str = ""
+
+    @property
+    def schema(self) -> pa.Schema | None:
+        """The columns as an Arrow schema; None where there is no good row."""
+        return pa.ipc.read_schema(pa.py_buffer(b64decode(self.columns))) if self.columns else None
+
+
+@dataclass(frozen=True)
 class Validated:
-    """What is known of a validated partition. receipts: of all its objects; fresh: validated just now."""
+    """What is known of a validated partition.
+
+    receipts: of all its objects; fresh: of those validated just now; ran: what did that.
+    """
 
     partition: str
     receipts: tuple[ObjectReceipt, ...]
     fresh: tuple[ObjectReceipt, ...] = ()
+    ran: Ran | None = None
 
     @property
     def rows(self) -> int:
@@ -82,14 +119,48 @@ def validate(work: Work, manifests: Mapping[str, Manifest], force: bool = False)
     rules = rules_hash(work)
     receipts = memory.receipts(manifests)
     done = {p: known_objects(receipts.get(p, []), rules, m) for p, m in manifests.items()}
-    batches = plan(manifests, done, rules, force)
+    batches = plan(manifests, done, rules, force or work.force)
+    computed, ran = Computed(), None
     if batches:
-        scanned = scan(work, candidates_of(work, batches, done))
-        fill(work, batches, scanned)
-    fresh = commit(work, memory, batches, receipts, manifests, rules)
+        request = Request(tuple(batches), taken(work, batches, done))
+        computed, ran = work.do(STEP, request, Size.of(e for b in batches for e in b.entries))
+    fresh = commit(work, memory, computed, receipts, manifests, rules)
     return {
-        p: Validated(p, tuple({**done[p], **{o.id: o for o in fresh.get(p, ())}}.values()), fresh.get(p, ()))
+        p: Validated(
+            p,
+            tuple({**done[p], **{o.id: o for o in fresh.get(p, ())}}.values()),
+            fresh.get(p, ()),
+            ran if p in fresh else None,
+        )
         for p in manifests
+    }
+
+
+def compute(work: Work, request: Request) -> Computed:
+    """Validate batches, and put their data files in place."""
+    candidates = candidates_of(work, request.batches, request.known)
+    batches = fill(work, request.batches, scan(work, candidates))
+    schema, rules = schema_of(work, [f for b in batches for f in b.good]), rules_hash(work)
+    columns = b64encode(schema.serialize().to_pybytes()).decode() if schema else ""
+    return Computed(tuple(receipt_of(work, batch, rules) for batch in batches), columns)
+
+
+STEP = Step("validate", compute, Request, Computed)
+
+
+def taken(
+    work: Work, batches: Iterable[Todo], done: Mapping[str, Mapping[str, ObjectReceipt]]
+) -> dict[str, str]:
+    """(partition + sha256) → key, of content validated before that must not come again."""
+    if work.dataset.config.duplicate_content != "quarantine":
+        return {}
+    raw = work.lake.zone("raw")
+    again = {entry.id for batch in batches for entry in batch.entries}
+    return {
+        f"{batch.partition}/{o.sha256}": raw.key(o.uri)
+        for batch in batches
+        for o in done[batch.partition].values()
+        if o.sha256 and not o.reason and o.id not in again
     }
 
 
@@ -109,91 +180,93 @@ def plan(
     done: Mapping[str, Mapping[str, ObjectReceipt]],
     rules: str,
     force: bool,
-) -> list[Batch]:
+) -> list[Todo]:
     """One batch for each partition that has objects to validate."""
     batches = []
     for partition, manifest in manifests.items():
         known = {} if force else done[partition]
-        todo = [e for e in manifest.sources if e.status != "gone" and e.id not in known]
+        todo = tuple(e for e in manifest.sources if e.status != "gone" and e.id not in known)
         if todo:
-            batches.append(Batch(partition, digest([e.id for e in todo], rules)[:16], todo))
+            batches.append(Todo(partition, digest([e.id for e in todo], rules)[:16], todo))
     return batches
 
 
-def candidates_of(
-    work: Work, batches: list[Batch], done: Mapping[str, Mapping[str, ObjectReceipt]]
-) -> list[Candidate]:
-    """Every object of the batches on local disk, judged as a file, its columns known."""
-    raw = work.lake.zone("raw")
+def candidates_of(work: Work, batches: Iterable[Todo], known: Mapping[str, str]) -> list[Candidate]:
+    """Every object of the batches where the engine reads it, judged as a file, its columns known."""
     entries = [(entry, batch.partition) for batch in batches for entry in batch.entries]
-    candidates: list[Candidate] = []
-    for candidate in spool_all(raw, work.dataset, entries, work.folder):
-        tell("reading", len(candidates), len(entries))
-        candidates.append(candidate)
+    candidates = work.engine.near(Look(work.lake.zone("raw"), work.dataset), entries)
     if work.dataset.config.duplicate_content == "quarantine":
-        again = {entry.id for entry, _ in entries}
-        known = {
-            f"{partition}/{o.sha256}": raw.key(o.uri)
-            for partition, objects in done.items()
-            for o in objects.values()
-            if o.sha256 and not o.reason and o.id not in again
-        }
         candidates = refuse_duplicates(candidates, known)
-    return with_columns(candidates, work.dataset, work.engine)
+    return with_columns(candidates, work.dataset)
 
 
-def fill(work: Work, batches: list[Batch], scanned: Scanned) -> None:
-    """Give each batch its settled candidates, its files of good rows, and its file of rejects."""
+def fill(work: Work, todo: Iterable[Todo], scanned: Scanned) -> list[Batch]:
+    """Give each batch its settled candidates, its files of good rows, and its files of rejects."""
+    batches = [Batch(t.partition, t.id) for t in todo]
     by_partition = {batch.partition: batch for batch in batches}
     writers = {
-        b.partition: rejects.RejectWriter(work, work.folder / "rejects" / f"{b.id}.parquet") for b in batches
+        b.partition: rejects.RejectWriter(work.folder / "rejects" / f"{b.id}.parquet") for b in batches
     }
+    origin = rejects.Origin.of(work)
     for candidate in scanned.candidates.values():
         by_partition[candidate.partition].candidates.append(candidate)
         writer = writers[candidate.partition]
         if candidate.refused:
-            writer.write([rejects.file_entry(work, candidate)])
+            writer.write([rejects.file_entry(origin, candidate)])
         else:
-            writer.write(rejects.malformed_entries(work, candidate))
+            writer.write(rejects.malformed_entries(origin, candidate))
     for item in scanned.scans:
         for file in item.result.good:
-            by_partition[file.partition].good.append(file.path)
+            by_partition[file.partition].good.append(file)
         for id_, counts in item.result.coerced.items():
             batch = by_partition[scanned.candidates[id_].partition]
             batch.coerced.setdefault(id_, Counter()).update(counts)
-    write_rejects(work, scanned, writers)
+    for file in explained(work, scanned, writers):
+        by_partition[file.partition].more_rejected.append(file)
     for batch in batches:
-        batch.bad = writers[batch.partition].close()
+        batch.rejected = writers[batch.partition].close(batch.partition)
+    return batches
 
 
-def write_rejects(work: Work, scanned: Scanned, writers: Mapping[str, rejects.RejectWriter]) -> None:
-    """Explain the rejected rows, to the quarantine of their partitions; scans that are alike share a query."""
+def explained(
+    work: Work, scanned: Scanned, writers: Mapping[str, rejects.RejectWriter]
+) -> Iterator[OutputFile]:
+    """Explain the rejected rows, to the writers of their partitions or to the files that come out.
+
+    Scans that are alike share a query.
+    """
     alike: dict[Any, list[Scan]] = {}
     for item in scanned.scans:
         if item.result.rejected:
             alike.setdefault((item.part.columns, item.rules), []).append(item)
+    origin = rejects.Origin.of(work)
     for items in alike.values():
         paths = [path for item in items for path in item.result.rejected]
-        for rows in work.engine.explain(items[0].part, items[0].rules, paths):
-            entries = list(rejects.row_entries(work, rows, scanned.candidates))
-            for partition in dict.fromkeys(e["_partition"] for e in entries):
-                writers[partition].write([e for e in entries if e["_partition"] == partition])
+        sources = {s for item in items for s in item.sources}
+        make = rejects.RowEntries(origin, {id_: scanned.candidates[id_] for id_ in sources})
+        part, rules = items[0].part, items[0].rules
+        for found in work.engine.rejects(part, rules, paths, make, quarantine.SCHEMA):
+            if isinstance(found, OutputFile):
+                yield found
+                continue
+            for partition in dict.fromkeys(e["_partition"] for e in found):
+                writers[partition].write([e for e in found if e["_partition"] == partition])
 
 
 def commit(
     work: Work,
     memory: Memory,
-    batches: list[Batch],
+    computed: Computed,
     receipts: Mapping[str, list[Receipt]],
     manifests: Mapping[str, Manifest],
     rules: str,
 ) -> dict[str, tuple[ObjectReceipt, ...]]:
-    """Data files, one commit per table, receipts. Returns the new objects' receipts by partition.
+    """One commit per table, and the receipts. Returns the new objects' receipts by partition.
 
     The quarantine of a partition that is published changes with its next publish: until then, the rows
     that readers see are not to be in quarantine, too.
     """
-    written = {batch.partition: receipt_of(work, batch, rules) for batch in batches}
+    written = {receipt.partition: receipt for receipt in computed.receipts}
     new: list[Receipt] = list(written.values())
     retired: list[Receipt] = []
     for partition, manifest in manifests.items():
@@ -210,8 +283,7 @@ def commit(
         # all else: what is retired, and what a run that was killed before its receipt has left
         drop = {f.uri for f in work.lake.tables.files(f"validated.{work.dataset.name}", touched)} - add
         if add or drop:
-            schema = merged_schema(work, [p for b in batches for p in b.good])
-            work.commit("validated", schema, drop, add)
+            work.commit("validated", merged_schema(work, computed.schema), drop, add)
     settle_quarantine(work, memory, new, retired)
     for receipt in new:
         memory.write_receipt(receipt)
@@ -258,13 +330,14 @@ def settle_quarantine(work: Work, memory: Memory, new: list[Receipt], retired: l
 
 def receipt_of(work: Work, batch: Batch, rules: str) -> Receipt:
     """Upload the batch's data files, and the untouched files it refuses; returns its receipt."""
-    keep_files(work, batch)
-    folder = f"{work.dataset.name}/data/{partition_folder(batch.partition)}"
-    good = [
-        upload(work, "validated", f"{folder}/{batch.id}-{content_id(path)}.parquet", path)
-        for path in sorted(batch.good)
-    ]
-    bad = [upload(work, "quarantine", f"{folder}/{batch.id}.parquet", batch.bad)] if batch.bad else []
+    keep_files(work, batch.partition, [c.entry for c in batch.candidates if c.refused])
+    stem = f"{work.dataset.name}/data/{partition_folder(batch.partition)}/{batch.id}"
+    good = place_all(work, "validated", stem, batch.good)
+    bad = place_all(work, "quarantine", stem, batch.more_rejected)
+    if (
+        batch.rejected
+    ):  # its entries name their run: a run that is repeated is to find the file of the one before
+        bad.append(put(work.lake.zone("quarantine"), f"{stem}.parquet", batch.rejected))
     ordered = sorted(batch.candidates, key=lambda c: (c.entry.modified, c.entry.key))
     return Receipt(
         dataset=work.dataset.name,
@@ -299,30 +372,6 @@ def object_receipt(work: Work, candidate: Candidate, coerced: Mapping[str, int])
     )
 
 
-def content_id(path: Path) -> str:
-    """What names one of several data files: which of them is written first depends on threads."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()[:16]
-
-
-def upload(work: Work, zone: str, key: str, path: Path) -> str:
-    """Put a data file under its name, unless a run that was killed has done so; returns its URI."""
-    store = work.lake.zone(zone)
-    if not store.exists(key):
-        store.write(key, path)
-    return store.uri(key)
-
-
-def keep_files(work: Work, batch: Batch) -> None:
-    """Copy refused files into the quarantine, byte by byte as they landed."""
-    store, raw = work.lake.zone("quarantine"), work.lake.zone("raw")
-    for candidate in batch.candidates:
-        if candidate.refused:
-            name = candidate.entry.key.rpartition("/")[2]
-            folder = f"files/{work.dataset.name}/{partition_folder(batch.partition)}/{candidate.entry.id}"
-            store.copy_from(raw, candidate.entry.meta, f"{folder}/{name}", work.folder)
-
-
 def survivors(
     work: Work, partition: str, retired: list[tuple[Receipt, set[str]]], rules: str
 ) -> list[Receipt]:
@@ -352,34 +401,7 @@ def survivors(
     ]
 
 
-def only(work: Work, zone: str, uris: Iterable[str], ids: Iterable[str], mark: str) -> tuple[str, ...]:
-    """Data files with the rows of some objects only: as they are, or copies; empty ones are left out."""
-    store = work.lake.zone(zone)
-    wanted = pa.array(sorted(ids), pa.string())
-    made = []
-    for uri in uris:
-        table = pq.read_table(store.fetch(store.key(uri), work.folder / "fetched"))
-        kept = table.filter(pc.is_in(table["_source"], wanted))
-        if kept.num_rows == table.num_rows:
-            made.append(uri)
-        elif kept.num_rows:
-            folder, _, name = store.key(uri).rpartition("/")
-            path = work.folder / f"{mark}-{digest(name, wanted.to_pylist())[:8]}.parquet"
-            pq.write_table(kept, path, compression="zstd")
-            made.append(upload(work, zone, f"{folder}/{path.name}", path))
-    return tuple(made)
-
-
-def merged_schema(work: Work, paths: Iterable[Path]) -> pa.Schema:
-    """The columns of the batch's files and of the table so far; new columns come last."""
+def merged_schema(work: Work, new: pa.Schema | None) -> pa.Schema:
+    """The columns of the table so far and of new files; new columns come last."""
     known = work.lake.tables.arrow_schema(f"validated.{work.dataset.name}")
-    schemas = [] if known is None else [known]
-    seen: dict[tuple[str, ...], pa.Schema] = {}
-    for path in paths:
-        schema = pq.read_schema(path).remove_metadata()
-        seen.setdefault(tuple(schema.names), schema)
-    fields: dict[str, pa.Field] = {}
-    for schema in [*schemas, *seen.values()]:
-        for field_ in schema:
-            fields.setdefault(field_.name, field_)
-    return pa.schema(list(fields.values()))
+    return merged([schema for schema in (known, new) if schema is not None])

@@ -46,7 +46,7 @@ class Repaired:
     several lines, how many, by their first line.
     """
 
-    path: Path
+    path: Text
     lines: tuple[int, ...]
     longest: int
     malformed: tuple[Malformed, ...]

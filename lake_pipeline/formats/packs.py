@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, BinaryIO, Self
 
+from lake_pipeline.formats.remote import Remote
+
 SMALL = 1024 * 1024  # bytes below which a text is a piece
 PACK_BYTES = 32 * 1024 * 1024
 
@@ -44,18 +46,16 @@ class Piece:
         binary = io.BytesIO(self.read_bytes())
         return binary if "b" in mode else io.TextIOWrapper(binary, encoding=encoding, newline=newline)
 
-    def with_name(self, name: str) -> Path:
-        """A path beside its own."""
-        return self.own.with_name(name)
 
-
-Text = Path | Piece
+Text = Path | Piece | Remote
 
 
 def on_disk(text: Text) -> Path:
     """A file that holds the text and nothing else."""
     if isinstance(text, Path):
         return text
+    if isinstance(text, Remote):
+        return text.fetched()
     if not text.own.exists():
         text.own.write_bytes(text.read_bytes())
     return text.own
@@ -63,7 +63,7 @@ def on_disk(text: Text) -> Path:
 
 def size_of(text: Text) -> int:
     """The text's length in bytes."""
-    return text.length if isinstance(text, Piece) else text.stat().st_size
+    return text.stat().st_size if isinstance(text, Path) else text.length
 
 
 def read_pieces(pieces: Iterable[Piece]) -> Iterator[bytes]:

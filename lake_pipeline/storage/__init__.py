@@ -2,6 +2,5 @@
 
 from lake_pipeline.storage.lake import Lake
 from lake_pipeline.storage.objects import ObjectMeta, ObjectStore
-from lake_pipeline.storage.tables import DataFile, Tables
 
-__all__ = ["DataFile", "Lake", "ObjectMeta", "ObjectStore", "Tables"]
+__all__ = ["Lake", "ObjectMeta", "ObjectStore"]

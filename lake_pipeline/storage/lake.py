@@ -24,13 +24,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from lake_pipeline.errors import Transient
 from lake_pipeline.settings import Settings
 from lake_pipeline.storage.objects import ObjectStore
-from lake_pipeline.storage.tables import Tables
+
+if TYPE_CHECKING:
+    from lake_pipeline.storage.tables import Tables
 
 
 class LogContention(Transient):
@@ -46,6 +48,8 @@ class Lake:
     @cached_property
     def tables(self) -> Tables:
         """The Iceberg tables."""
+        from lake_pipeline.storage.tables import Tables  # a job on Glue has no catalog
+
         return Tables(self.settings)
 
     @cached_property
@@ -59,9 +63,13 @@ class Lake:
         return self._stores[name]
 
     @contextmanager
-    def spool(self) -> Iterator[Path]:
-        """A folder for this process's work, removed afterwards; a killed process leaves only scratch."""
-        root = self.settings.home / "spool"
+    def spool(self, shared: bool = False) -> Iterator[Path]:
+        """A folder for this process's work, removed afterwards; a killed process leaves only scratch.
+
+        shared: in a lake that is a folder, below it, so that whoever can read the lake can read this.
+        """
+        ops = self.zone("ops")
+        root = Path(ops.root) / "scratch" if shared and ops.local else self.settings.home / "spool"
         root.mkdir(parents=True, exist_ok=True)
         folder = Path(tempfile.mkdtemp(dir=root))
         try:

@@ -62,6 +62,10 @@ class ObjectStore:
         self.local = not root.startswith("s3://")
         self._store = _local(self.root) if self.local else _s3(self.root)
 
+    def __reduce__(self) -> tuple[type[ObjectStore], tuple[str]]:
+        """By its root: another process has clients and credentials of its own."""
+        return ObjectStore, (self.root,)
+
     def uri(self, key: str) -> str:
         """The object's URI: ``file:///…`` or ``s3://…``, as Iceberg and people use it."""
         return f"{'file://' if self.local else ''}{self.root}/{key}"
@@ -126,6 +130,13 @@ class ObjectStore:
                 out.write(chunk)
             out.flush()
             self.write(key, Path(out.name))
+
+    def move(self, source: str, target: str) -> None:
+        """Give an object of the lake's own another name, where it is; what has the target's name stays."""
+        if not self.exists(target):
+            with translated(source):
+                obstore.copy(self._store, source, target)
+        self.delete([source])
 
     def delete(self, keys: Sequence[str]) -> None:
         """Delete objects of the lake's own (staged files); raw objects are never deleted."""

@@ -20,7 +20,8 @@ from lake_pipeline.datasets import Dataset
 from lake_pipeline.engines.duckdb import DuckDB
 from lake_pipeline.errors import Transient
 from lake_pipeline.settings import Settings
-from lake_pipeline.storage import Lake, ObjectStore, Tables
+from lake_pipeline.storage import Lake, ObjectStore
+from lake_pipeline.storage.tables import Tables
 
 
 class Killed(BaseException):

@@ -13,10 +13,12 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from lakes import View, actions, check_law, gz, make_dataset, put, run
 
+from lake_pipeline.engines.duckdb import DuckDB
+from lake_pipeline.engines.engine import Place
 from lake_pipeline.engines.parts import Part
-from lake_pipeline.flow import packing, rejects
+from lake_pipeline.flow import packing, quarantine, rejects
 from lake_pipeline.flow import scan as scanning
-from lake_pipeline.flow.candidates import Candidate, spool_all, with_columns
+from lake_pipeline.flow.candidates import Candidate, Look, with_columns
 from lake_pipeline.flow.context import Work, working
 from lake_pipeline.flow.scan import scan
 from lake_pipeline.flow.state import Entry, object_id
@@ -66,15 +68,16 @@ def landed(work: Work, files: list[tuple[str, bytes]]) -> list[Entry]:
 
 def candidates(work: Work, entries: list[Entry], folder: Path) -> list[Candidate]:
     folder.mkdir()
-    spooled = list(spool_all(work.lake.zone("raw"), work.dataset, [(e, "p") for e in entries], folder))
-    return with_columns(spooled, work.dataset, work.engine)
+    place = Place(folder, DuckDB(folder), keep=lambda path: path, packs=True)
+    look = Look(work.lake.zone("raw"), work.dataset)
+    return with_columns(look([(e, "p") for e in entries], place), work.dataset)
 
 
 def outcome(work: Work, found: list[Candidate]) -> dict[str, Any]:
     """By object: what its receipt is made of, its good rows, and its entries in the quarantine."""
-    scanned = scan(work, found)
+    scanned, origin = scan(work, found), rejects.Origin.of(work)
     seen: dict[str, Any] = {
-        id_: [c.records, c.valid, c.refused, c.drift, rejects.malformed_entries(work, c), [], []]
+        id_: [c.records, c.valid, c.refused, c.drift, rejects.malformed_entries(origin, c), [], []]
         for id_, c in scanned.candidates.items()
     }
     for item in scanned.scans:
@@ -82,8 +85,11 @@ def outcome(work: Work, found: list[Candidate]) -> dict[str, Any]:
             for row in pq.ParquetFile(file.path).read().to_pylist():
                 seen[row["_source"]][5].append(tuple(row.values()))
         if item.result.rejected:
-            for rows in work.engine.explain(item.part, item.rules, item.result.rejected):
-                for entry in rejects.row_entries(work, rows, scanned.candidates):
+            make = rejects.RowEntries(origin, scanned.candidates)
+            paths = item.result.rejected
+            for entries in work.engine.rejects(item.part, item.rules, paths, make, quarantine.SCHEMA):
+                assert isinstance(entries, list)
+                for entry in entries:
                     seen[entry["_source"]][6].append(entry)
     for values in seen.values():
         values[5].sort(key=str)

@@ -152,7 +152,7 @@ def read_by_duckdb(engine: DuckDB, paths: tuple[Text, ...], form: Csv, longest: 
     columns = tuple(Column(name, String()) for name in THREE)
     raw = ibis.schema(dict.fromkeys(THREE, "string"))
     part = Part(tuple(PartFile(on_disk(p), "s", "all") for p in paths), form, raw, longest)
-    return judged_part(engine, part, RowRules(columns), out)
+    return judged_part(engine, part, RowRules(columns))
 
 
 PIECES = st.sampled_from(
