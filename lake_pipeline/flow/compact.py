@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from lake_pipeline.engines.parts import OutputFile
 from lake_pipeline.errors import Terminal
@@ -18,7 +19,9 @@ from lake_pipeline.flow.files import place_all
 from lake_pipeline.flow.publish import adopt, curated_schema
 from lake_pipeline.flow.state import Memory, Outcome
 from lake_pipeline.storage.lake import partition_folder
-from lake_pipeline.storage.tables import DataFile
+
+if TYPE_CHECKING:
+    from lake_pipeline.storage.tables import DataFile
 
 SMALL = 64 * 1024 * 1024  # bytes below which a data file is worth joining with others
 

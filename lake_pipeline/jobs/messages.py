@@ -15,10 +15,12 @@ class Messages:
 
     def __init__(self, uri: str) -> None:
         self._uri, self._number = uri, 0
+        self.said: list[str] = []
 
     def log(self, text: str, level: str = "INFO") -> None:
         """Say something, now."""
         LOG.log(logging.getLevelName(level), text)
+        self.said.append(f"{level} {text}")
         if self._uri:
             self._number += 1
             line = json.dumps({"method": "log", "params": {"message": text, "level": level}})

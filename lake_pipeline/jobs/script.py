@@ -44,7 +44,7 @@ def main(step: str, argv: Sequence[str] | None = None) -> None:
     except Exception as e:  # noqa: BLE001 - whatever ends the job is recorded, and ends it
         messages.log(f"{step} failed: {e}", "ERROR")
         _complete(arguments, {"status": "failed", "error": _said(e), "transient": isinstance(e, Transient)})
-        _driver_log(arguments)
+        _driver_log(arguments, messages, e)
         sys.exit(1)
     _complete(arguments, {"status": "succeeded", **done})
 
@@ -85,7 +85,8 @@ def _complete(arguments: Arguments, more: dict[str, Any]) -> None:
         write(records["lake-result"], json.dumps({**own, **more}).encode())
 
 
-def _driver_log(arguments: Arguments) -> None:
-    """Write the end of what is known here: the traceback."""
+def _driver_log(arguments: Arguments, messages: Messages, error: Exception) -> None:
+    """Write the end of what was said; and where an error came from, if it is none that was foreseen."""
     if "lake-driver-log" in arguments.records:
-        write(arguments.records["lake-driver-log"], traceback.format_exc().encode())
+        trace = [] if isinstance(error, LakeError) else traceback.format_exception(error)
+        write(arguments.records["lake-driver-log"], "\n".join([*messages.said, *trace]).encode())

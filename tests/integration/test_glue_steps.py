@@ -2,10 +2,9 @@
 
 import os
 import shutil
-import sys
+import subprocess
 import warnings
 from collections.abc import Iterator
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -25,17 +24,21 @@ from lake_pipeline.storage import Lake, ObjectStore
 
 ROOT = Path(__file__).parents[2]
 needs_spark = pytest.mark.skipif(
-    find_spec("pyspark") is None or shutil.which("java") is None, reason="needs pyspark and Java"
+    not (ROOT / ".venv-glue/.ready").exists() or shutil.which("java") is None,
+    reason="needs `make .venv-glue/.ready` and Java 17",
 )
 
 
+BUNDLE = ROOT / "dist" / "glue"
+PYTHON = ROOT / ".venv-glue" / "bin" / "python"  # Spark and the bundle, and nothing else
+
+
 def spark_submit(job: str, _: str, arguments: dict[str, str]) -> list[str]:
-    """What a run of our jobs is: the script under spark-submit, with the arguments that Glue would pass."""
+    """What a run of our jobs is: the bundle's script under spark-submit, with the arguments that Glue would pass."""
     step = job.removeprefix("lake-")
     given = [part for name, value in arguments.items() for part in (name, value)]
     options = ["--master", "local[2]", "--conf", "spark.sql.shuffle.partitions=2"]
-    submit = Path(sys.executable).with_name("spark-submit")
-    return [str(submit), *options, str(ROOT / "glue_scripts" / f"{step}.py"), *given]
+    return [str(PYTHON.with_name("spark-submit")), *options, str(BUNDLE / f"{step}.py"), *given]
 
 
 @pytest.fixture
@@ -47,8 +50,9 @@ def glue(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Endpoint]:
     with glue_endpoint() as endpoint:
         for step in ("validate", "curate", "compact"):
             endpoint.job(f"lake-{step}")
-        endpoint.on_start, endpoint.cwd, endpoint.folder = spark_submit, ROOT, tmp_path
-        endpoint.env = {**os.environ, "PYSPARK_PYTHON": sys.executable, "PYTHONPATH": str(ROOT)}
+        endpoint.on_start, endpoint.cwd, endpoint.folder = spark_submit, tmp_path, tmp_path
+        endpoint.env = {**os.environ, "PYSPARK_PYTHON": str(PYTHON)}
+        endpoint.env.pop("PYTHONPATH", None)
         yield endpoint
 
 
@@ -81,6 +85,18 @@ ROWS = (
 def land(lake: Lake, dataset: Dataset, key: str = DAY) -> None:
     for number, body in enumerate(ROWS):
         put(lake, dataset, f"{number}.csv", body.replace(b"2026-03-01", key.encode()), key)
+
+
+@needs_spark
+def test_the_bundle_is_of_these_sources_and_needs_neither_dagster_nor_duckdb() -> None:
+    """What is installed in .venv-glue is of other sources? Run `make glue-env`."""
+    (installed,) = (ROOT / ".venv-glue").glob("lib/python*/site-packages/lake_pipeline")
+    packed = {p.relative_to(installed): p.read_bytes() for p in installed.rglob("*.py")}
+    own = ROOT / "lake_pipeline"
+    assert packed == {p.relative_to(own): p.read_bytes() for p in own.rglob("*.py")}
+    for name in ("dagster", "duckdb", "pyiceberg", "boto3"):
+        tried = subprocess.run([PYTHON, "-c", f"import {name}"], capture_output=True, check=False)
+        assert b"ModuleNotFoundError" in tried.stderr, name
 
 
 @needs_spark
@@ -152,7 +168,8 @@ def test_a_job_that_fails_says_why_and_leaves_nothing(
     glue.on_start = broken
     with dg.DagsterInstance.ephemeral() as instance:
         failed = materialize(lake_folder, dataset, glue, instance, DAY)
-        said = str(failed.get_step_failure_events()[0].event_specific_data)
+        error = failed.get_step_failure_events()[0].step_failure_data.error
+        said = error.to_string() if error else ""
         assert not failed.success
         assert 'There is no object "input.json.gone"' in said
         assert "Last lines of the driver's log" in said
