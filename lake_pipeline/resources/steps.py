@@ -4,10 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import dagster as dg
-
 from lake_pipeline.flow.away import Order
 from lake_pipeline.resources.glue import Finished, GlueJobs, JobRequest, RunOptions, Workers
+from lake_pipeline.resources.glue.resource import Log
 from lake_pipeline.storage import ObjectStore
 
 
@@ -16,7 +15,7 @@ class GlueSteps:
     """Runs an order as a Glue job run, its log lines going to Dagster's log; see `flow.away.Runner`."""
 
     jobs: GlueJobs
-    log: dg.DagsterLogManager
+    log: Log
 
     def __call__(self, store: ObjectStore, order: Order) -> Mapping[str, Any]:
         return facts_of(self.jobs.run(store, self.request(order), self.log))

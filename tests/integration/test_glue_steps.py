@@ -1,5 +1,7 @@
 """`engine: glue`, whole: asset → StartJobRun → the script under spark-submit → answer → audit → publish."""
 
+import json
+import logging
 import os
 import shutil
 import subprocess
@@ -10,16 +12,22 @@ from typing import Any
 from unittest import mock
 
 import dagster as dg
+import pyarrow.parquet as pq
 import pytest
 from glue_endpoint import KEYS, Endpoint, glue_endpoint
 from lakes import DAY, actions, check_law, csv, make_dataset, put
+from typer.testing import CliRunner
 
+from lake_pipeline.cli.app import app
 from lake_pipeline.components.definitions import dataset_definitions, job_name
 from lake_pipeline.datasets import Dataset
+from lake_pipeline.flow import compact
 from lake_pipeline.flow.away import Away, JobUnlike, Order
-from lake_pipeline.flow.context import Engines
+from lake_pipeline.flow.choice import Size
+from lake_pipeline.flow.context import Engines, working
 from lake_pipeline.flow.run import STAGES, run_stages
 from lake_pipeline.resources import GlueJobs, LakeResource, SparkSessions
+from lake_pipeline.resources.steps import GlueSteps
 from lake_pipeline.storage import Lake, ObjectStore
 
 ROOT = Path(__file__).parents[2]
@@ -128,9 +136,34 @@ def test_a_partition_is_run_by_glue_jobs(lake_root: Lake, glue: Endpoint, tmp_pa
         }
         assert seen["dpu_hours"].value == pytest.approx(2 * 90 / 3600)
         assert seen["price"].value == pytest.approx(2 * 90 / 3600 * 0.29)
+    with mock.patch.dict(os.environ, {"LAKE_ROOT": lake_root.settings.root}):
+        told = json.loads(CliRunner().invoke(app, ["cost", "--json"]).output)
+    assert [(c["dataset"], c["job"], c["runs"]) for c in told["costs"]] == [
+        ("sales", "lake-curate", 1),
+        ("sales", "lake-validate", 1),
+    ]
+    assert told["total"][0]["price"] == pytest.approx(4 * 90 / 3600 * 0.29)
     for zone in ("ops", "validated", "curated", "quarantine"):
         left = [o.key for o in lake_root.zone(zone).list() if o.key.startswith(("_staging", "scratch"))]
         assert left == []
+
+
+@needs_spark
+def test_compacting_by_a_job(lake_folder: Lake, glue: Endpoint, tmp_path: Path) -> None:
+    dataset = make_dataset(tmp_path / "here")
+    land(lake_folder, dataset)
+    run_stages(lake_folder, dataset, [DAY], STAGES, "here")
+    before = check_law(lake_folder, dataset).curated
+    away = make_dataset(tmp_path / "away", engine="glue")
+    jobs = GlueSteps(
+        GlueJobs(endpoint=glue.url, region="us-east-1", poll_seconds=1), logging.getLogger("test")
+    )
+    with working(lake_folder, away, "compact", engines=Engines(glue=Away(jobs))) as work:
+        request = compact.Request({DAY: tuple(f.uri for f in lake_folder.tables.files("curated.sales"))})
+        answer, ran = work.do(compact.STEP, request, Size(1, 1))
+        rows = [r for f in answer.files for r in pq.read_table(f.path).to_pylist()]
+    assert sorted(rows, key=str) == sorted(before, key=str)
+    assert ran.facts["glue_job"] == "lake-compact"
 
 
 @needs_spark

@@ -4,6 +4,7 @@ The work itself is in `JobRunner` (`runs.py`), which knows no Dagster. Clients a
 needs them, never while definitions load.
 """
 
+import logging
 import os
 from collections.abc import Callable
 from dataclasses import replace
@@ -22,7 +23,8 @@ from lake_pipeline.resources.glue.request import JobRequest
 from lake_pipeline.resources.glue.runs import Finished, JobRunner
 from lake_pipeline.resources.glue.sizing import FLEX_TYPES, Limits, Workers, size_for
 
-LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+LEVELS = logging.getLevelNamesMapping()
+Log = dg.DagsterLogManager | logging.Logger
 
 
 class GlueJobs(dg.ConfigurableResource):  # type: ignore[type-arg]
@@ -85,7 +87,7 @@ class GlueJobs(dg.ConfigurableResource):  # type: ignore[type-arg]
         self,
         store: Objects,
         request: JobRequest,
-        log: dg.DagsterLogManager,
+        log: Log,
         report: Deliver | None = None,
     ) -> Finished:
         """Run a job and return its result; its log lines go to Dagster's log, its other messages to `report`."""
@@ -136,7 +138,7 @@ def _made(service: str, region: str, profile: str, endpoint: str, _: frozenset[t
     return session.client(service, endpoint_url=endpoint or None, config=config)
 
 
-def into_log(log: dg.DagsterLogManager, report: Callable[[Message], None] | None = None) -> Deliver:
+def into_log(log: Log, report: Callable[[Message], None] | None = None) -> Deliver:
     """Hand a script's log lines to Dagster's log at their level, and its other messages to `report`."""
 
     def deliver(message: Message) -> None:
@@ -146,6 +148,7 @@ def into_log(log: dg.DagsterLogManager, report: Callable[[Message], None] | None
             return
         params = message["params"]
         level = str(params.get("level", "INFO")).upper()
-        log.log(level if level in LEVELS else "INFO", str(params.get("message", "")))
+        number = LEVELS.get(level, logging.INFO)
+        log.log(number, str(params.get("message", "")))
 
     return deliver

@@ -1,0 +1,45 @@
+"""`lake cost`: what the job runs of AWS Glue cost, from their records in the lake."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+import typer
+from rich.console import Console
+
+from lake_pipeline.cli.common import Json, MaybeDataset, datasets_of, open_lake
+from lake_pipeline.cli.output import View, show, table
+from lake_pipeline.resources.glue.ledger import Spent, spent, total
+
+NAME = "cost"
+COLUMNS = ("dataset", "job", "runs#", "seconds#", "DPU-hours#", "price#", "currency")
+
+
+def command(dataset: MaybeDataset = None, as_json: Json = False) -> None:
+    """Sum what Glue job runs cost, by dataset and job."""
+    lake = open_lake()
+    names = {d.name for d in datasets_of(lake, dataset)} if dataset else None
+    costs = [c for c in spent(lake.zone("ops")) if names is None or c.dataset in names]
+    sums = total(costs)
+
+    def render(console: Console) -> None:
+        if not costs:
+            console.print("No Glue job has run for this lake; engine: duckdb and spark cost nothing here.")
+            return
+        console.print(table("", COLUMNS, [row(c) for c in [*costs, *sums]]))
+
+    document = {"costs": [asdict(c) for c in costs], "total": [asdict(c) for c in sums]}
+    raise typer.Exit(show(View(document, render), as_json))
+
+
+def row(cost: Spent) -> tuple[object, ...]:
+    """A line of the table."""
+    return (
+        cost.dataset or "all",
+        cost.job,
+        cost.runs,
+        f"{cost.seconds:,.0f}",
+        f"{cost.dpu_hours:.4f}",
+        f"{cost.price:.4f}",
+        cost.currency,
+    )
