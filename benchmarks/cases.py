@@ -22,6 +22,7 @@ class Scale:
     large_rows: int = 20_000_000
     files: int = 10_000
     rows_each: int = 100
+    engine_rows: tuple[int, ...] = (1_000_000, 5_000_000, 20_000_000)
     days: int = 366
     repeats: int = 3
 
@@ -32,7 +33,7 @@ class Scale:
 
 
 FULL = Scale()
-TINY = Scale(rows=2_000, large_rows=5_000, files=20, rows_each=10, days=30, repeats=1)
+TINY = Scale(2_000, 5_000, files=20, rows_each=10, engine_rows=(2_000,), days=30, repeats=1)
 
 
 @dataclass(frozen=True)
@@ -79,6 +80,28 @@ def many_rows_limits(all_cases: Mapping[str, Numbers]) -> Iterator[tuple[str, fl
     if "Spark script" in found:
         yield "at most a quarter of the Spark script (s)", ours["seconds"], own(found["Spark script"]) / 4
     yield "under 2 GB (MB)", ours["peak_mb"], 2_000
+
+
+def engines(scale: Scale, _: ExitStack) -> Mapping[str, Contender]:
+    """The same dataset by both engines on this machine, as data grows; and the script that Spark is used for."""
+    found: dict[str, Contender] = {}
+    for rows in scale.engine_rows:
+        file = orders(rows)
+        found[f"{rows:,} rows: lake run, DuckDB"] = lake_run(file)
+        found[f"{rows:,} rows: lake run, Spark"] = lake_run(file, engine="spark")
+        found[f"{rows:,} rows: Spark script"] = peer("spark", "spark_script.py", file)
+    return found
+
+
+def engines_limits(all_cases: Mapping[str, Numbers]) -> Iterator[tuple[str, float, float]]:
+    """Validating, quarantining and auditing on Spark, against the script that does none of it."""
+    found = all_cases["engines"]
+    for name, numbers in found.items():
+        rows, _, what = name.partition(": ")
+        script = f"{rows}: Spark script"
+        if what == "lake run, Spark" and script in found:
+            limit = 1.5 * found[script]["seconds"]
+            yield f"{rows}: at most 1.5 × the Spark script, both whole (s)", numbers["seconds"], limit
 
 
 def larger(scale: Scale, _: ExitStack) -> Mapping[str, Contender]:
@@ -150,6 +173,7 @@ def no_limits(_: Mapping[str, Numbers]) -> Iterator[tuple[str, float, float]]:
 CASES: dict[str, Case] = {
     "startup": Case("Before any work", startup, no_limits),
     "rows": Case("5,000,000 orders in one CSV file, 0.1 % bad", many_rows, many_rows_limits),
+    "engines": Case("Orders by engine: DuckDB and Spark on 2 cores", engines, engines_limits, repeat=False),
     "larger": Case("20,000,000 orders in one CSV file", larger, larger_limits, repeat=False),
     "files": Case("10,000 files of 100 orders in one partition", small_files, small_files_limits),
     "year": Case("A year, 729 partitions; Dagster on SQLite", year, year_limits("year"), repeat=False),

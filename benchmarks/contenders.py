@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -12,6 +13,8 @@ from benchmarks.workloads import DAY
 
 Command = list[str | Path]
 Contender = Callable[[], Measurement]
+# What the peer's script has: two cores of this machine and 4 GB.
+SPARK = {"LAKE_SPARK_MASTER": "local[2]", "PYSPARK_SUBMIT_ARGS": "--driver-memory 4g pyspark-shell"}
 INSTANCE = "telemetry:\n  enabled: false\n"
 
 
@@ -32,15 +35,29 @@ def peer(environment: str, script: str, *arguments: Path | str) -> Contender:
     return run
 
 
-def lake_run(*files: Path) -> Contender:
-    """`lake run orders` on files that have landed in a new lake: validation, quarantine, gate and publish."""
+def lake_run(*files: Path, engine: str = "") -> Contender:
+    """`lake run orders` on files that have landed in a new lake: validation, quarantine, gate and publish.
+
+    engine: another than the dataset's own.
+    """
 
     def run() -> Measurement:
         with tempfile.TemporaryDirectory(prefix="lake-", dir=WORK) as folder:
             env = landed(Path(folder), files)
+            if engine:
+                env = {**env, "LAKE_DEFS": str(with_engine(Path(folder) / "defs", engine)), **SPARK}
             return measure([lake(), "run", "orders", "--partition", DAY], env)
 
     return run
+
+
+def with_engine(root: Path, engine: str) -> Path:
+    """The shipped orders with an engine of their own, in a folder for LAKE_DEFS."""
+    folder = root / "orders"
+    shutil.copytree(ROOT / "lake_pipeline" / "defs" / "orders", folder)
+    defs = folder / "defs.yaml"
+    defs.write_text(f"{defs.read_text(encoding='utf-8').rstrip()}\n  engine: {engine}\n", encoding="utf-8")
+    return root
 
 
 def lake_rerun(*files: Path) -> Contender:

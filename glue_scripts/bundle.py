@@ -4,7 +4,7 @@
 lake_pipeline-….whl   the project
 requirements.txt      the extra `glue` and all that it requires, pinned as it was tested
 validate.py …         one script for each job
-bundle.json           sha256 of each file, and the arguments of a job that uses them
+bundle.json           sha256 of each file, and what a job installs (`resources/glue/bundle.py`)
 ====================  ==========================================================================
 
 A job installs the wheel without the project's own dependencies, which are those of the Dagster side.
@@ -42,10 +42,9 @@ def main(target: Path) -> None:
     wheel = next(path.name for path in files if path.suffix == ".whl")
     manifest = {
         "glue_version": "5.0",
-        "arguments": {
-            "--additional-python-modules": ",".join([f"s3://…/{wheel}", *requirements]),
-            "--python-modules-installer-option": "--no-deps",
-        },
+        "wheel": wheel,
+        "requirements": requirements,
+        "arguments": {"--python-modules-installer-option": "--no-deps"},
         "files": {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files},
     }
     (target / "bundle.json").write_text(json.dumps(manifest, indent=1, ensure_ascii=False), encoding="utf-8")

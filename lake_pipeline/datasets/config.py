@@ -198,7 +198,6 @@ class Glue(Value):
     workers: int | None = Field(None, ge=2, description="their number, where worker_type is given")
     security_configuration: str = Field("", description="the name of a Glue security configuration")
     py_files: tuple[str, ...] = Field((), description="s3:// URIs of Python code, e.g. of a transform")
-    modules: tuple[str, ...] = Field((), description="PyPI requirements that a transform needs")
     spark_conf: dict[str, str] = Field({}, description="Spark settings, e.g. spark.sql.shuffle.partitions")
 
 

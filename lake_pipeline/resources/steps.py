@@ -33,7 +33,6 @@ class GlueSteps:
             timeout_minutes=given.timeout_minutes,
             security_configuration=given.security_configuration,
             py_files=given.py_files,
-            modules=given.modules,
             spark_conf=given.spark_conf,
         )
         return JobRequest(

@@ -15,6 +15,7 @@ from glue_endpoint import KEYS, Endpoint, Time, glue_endpoint
 from moto.moto_api import state_manager
 from moto.server import ThreadedMotoServer
 
+from lake_pipeline.resources.glue.bundle import bundle_jobs
 from lake_pipeline.resources.glue.calls import CLIENT_RETRIES, Calls, Timing
 from lake_pipeline.resources.glue.definition import JobDefinition, ensure_job
 from lake_pipeline.resources.glue.errors import (
@@ -129,6 +130,26 @@ def test_what_only_a_definition_can_say_is_there(client: Any) -> None:
     assert ray["Command"]["Runtime"] == "Ray2.4"
     arn = "arn:aws:glue:us-east-1:123456789012:job/validate"
     assert client.get_tags(ResourceArn=arn)["Tags"] == {"team": "lake"}
+
+
+def test_the_jobs_of_a_bundle(client: Any, tmp_path: Path) -> None:
+    said = {
+        "glue_version": "5.0",
+        "wheel": "lake.whl",
+        "requirements": ["ibis-framework==12.0.0", "obstore==0.12.1"],
+        "arguments": {"--python-modules-installer-option": "--no-deps"},
+    }
+    (tmp_path / "bundle.json").write_text(json.dumps(said))
+    jobs = bundle_jobs(tmp_path, "s3://code/lake/", "glue", RunOptions(modules=("holidays==0.9",)))
+    assert [ensure_job(Calls(client), job) for job in jobs] == ["created"] * 3
+    assert sorted(client.list_jobs()["JobNames"]) == ["lake-compact", "lake-curate", "lake-validate"]
+    job = client.get_job(JobName="lake-curate")["Job"]
+    assert job["Command"]["ScriptLocation"] == "s3://code/lake/curate.py"
+    assert job["DefaultArguments"] == {
+        "--job-bookmark-option": "job-bookmark-disable",
+        "--additional-python-modules": "s3://code/lake/lake.whl,ibis-framework==12.0.0,obstore==0.12.1,holidays==0.9",
+        "--python-modules-installer-option": "--no-deps",
+    }
 
 
 def test_what_is_as_wanted_is_left_alone_and_tags_are_brought_up(client: Any) -> None:

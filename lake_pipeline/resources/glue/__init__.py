@@ -3,6 +3,7 @@
 `GlueJobs` (`resource.py`) is the Dagster resource; all other files know no Dagster.
 """
 
+from lake_pipeline.resources.glue.bundle import bundle_jobs
 from lake_pipeline.resources.glue.cost import Cost, Rates, cost_of
 from lake_pipeline.resources.glue.definition import JobDefinition
 from lake_pipeline.resources.glue.request import JobRequest, RunOptions
@@ -21,6 +22,7 @@ __all__ = [
     "Rates",
     "RunOptions",
     "Workers",
+    "bundle_jobs",
     "cost_of",
     "into_log",
     "size_for",
