@@ -180,6 +180,13 @@ class Contract:
         )
 
     @cached_property
+    def analyzers(self) -> tuple[Rule, ...]:
+        """What the rulesets measure besides their rules, to be kept as history; each once."""
+        from lake_pipeline.dqdl import parse
+
+        return tuple(dict.fromkeys(a for ruleset in self.quality for a in parse(ruleset.text).analyzers))
+
+    @cached_property
     def hash(self) -> str:
         """Hex sha256 of all that changes meaning: columns, key, rules, drift. Any prefix identifies it."""
         meaning = {

@@ -121,7 +121,7 @@ def _check_ruleset(body: Node, columns: tuple[Column, ...], report: Reporter) ->
     for warning in ruleset.warnings:
         hint = "Write two quality entries, or remove what is not read."
         report.add(body.span, f"DQDL: {warning}", hint)
-    for rule in ruleset.rules:
+    for rule in (*ruleset.rules, *ruleset.analyzers):
         for name in columns_of(rule):
             if name.split(".")[0] not in known and name not in known:
                 hint = f"The columns are {', '.join(known)}.{did_you_mean(name, known)}"

@@ -12,21 +12,28 @@ from lake_pipeline.dqdl.files import File, FileInfo
 from lake_pipeline.dqdl.nodes import Composite, Rule, Ruleset
 from lake_pipeline.dqdl.outcomes import Analysis, Evaluation, Outcome
 from lake_pipeline.dqdl.parser import parse
+from lake_pipeline.dqdl.past import Earlier, History, Past, looks_back
 from lake_pipeline.dqdl.recommend import recommend
+from lake_pipeline.dqdl.rows import row_level
 from lake_pipeline.dqdl.tokens import DQDLSyntaxError
 
 __all__ = [
     "Analysis",
     "Composite",
     "DQDLSyntaxError",
+    "Earlier",
     "Evaluation",
     "File",
     "FileInfo",
+    "History",
     "Outcome",
+    "Past",
     "Rule",
     "Ruleset",
     "evaluate",
     "evaluate_by",
+    "looks_back",
     "parse",
     "recommend",
+    "row_level",
 ]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import partial, reduce
 from typing import Any
 
@@ -17,30 +18,12 @@ from pandera.errors import SchemaErrors
 from lake_pipeline import dqdl
 from lake_pipeline.contracts import Array, Column, Contract, Object
 from lake_pipeline.datasets import Dataset
-from lake_pipeline.dqdl.subject import RuleError
 from lake_pipeline.engines.casts import Expr
 from lake_pipeline.engines.rows import CONSTRAINTS
 from lake_pipeline.flow.state import Balance
 from lake_pipeline.reasons import Reason
 
 SCHEMA, BALANCE = "schema", "balance"
-
-
-class NotKept(Sequence[float]):
-    """The earlier values of a metric, which the lake does not keep yet: a rule that looks at them is an error."""
-
-    def _refuse(self, *_: Any) -> Any:
-        raise RuleError("the rule asks for earlier values, and the lake does not keep any yet")
-
-    __getitem__ = __iter__ = __len__ = _refuse
-
-
-class NoHistory(dict[str, Sequence[float]]):
-    """The history of metrics while none is kept."""
-
-    def get(self, _: str, __: Any = None) -> NotKept:
-        """What is refused when it is looked at."""
-        return NotKept()
 
 
 @dataclass(frozen=True)
@@ -75,17 +58,27 @@ def audit(
     staged: Expr,
     balances: Mapping[str, Balance],
     sources: Mapping[str, Expr],
+    *,
+    history: dqdl.Past | None = None,
+    files: Mapping[str, Sequence[dqdl.File]] | None = None,
+    now: datetime | None = None,
 ) -> dict[str, tuple[Verdict, ...]]:
-    """The verdicts of every partition in `balances` on the staged rows, in the order of `check_names`."""
-    partitions = list(balances)
+    """The verdicts of every partition in `balances` on the staged rows, in the order of `check_names`.
+
+    history: what rules look back at; it is told what is measured of each partition. files: the landed files of
+    each partition. now: the run's time.
+    """
+    partitions = sorted(balances)
     contract = dataset.contract
     implied = implied_rules(contract)
     rules = [c.rule for c in contract.checks]
     found: Mapping[str, Any] = {}
-    if rules or implied:
-        ruleset = dqdl.Ruleset.of([*rules, *implied])
+    if rules or implied or contract.analyzers:
+        ruleset = dqdl.Ruleset((*rules, *implied), contract.analyzers)
         visible = staged.drop("_source", "_record")
-        found = dqdl.evaluate_by(ruleset, visible, keys=partitions, sources=sources, history=NoHistory())
+        found = dqdl.evaluate_by(
+            ruleset, visible, keys=partitions, sources=sources, files=files, history=history, now=now
+        )
     broken = schema_faults(contract, staged, partitions)
     verdicts = {}
     for partition in partitions:

@@ -9,12 +9,15 @@ from typing import Any, Literal
 import ibis
 
 from lake_pipeline.datasets.loading import dataset_folders, digest
+from lake_pipeline.dqdl import FileInfo
 from lake_pipeline.engines.casts import Expr
 from lake_pipeline.engines.staging import Staged, stage
 from lake_pipeline.engines.transform import TransformError
 from lake_pipeline.errors import Terminal, Transient
 from lake_pipeline.flow.audit import Verdict, audit, failure_reasons, named_sources
 from lake_pipeline.flow.context import Work
+from lake_pipeline.flow.history import MetricHistory
+from lake_pipeline.flow.landed import landed_files
 from lake_pipeline.flow.publish import (
     Candidate,
     adopt,
@@ -147,10 +150,19 @@ def process(work: Work, memory: Memory, todo: list[Candidate], inputs: str) -> d
         outcome = refuse(work, memory, todo[0], "failed", reasons, inputs)
         return {todo[0].partition: Curated(todo[0].partition, "failed", outcome)}
     balances = {c.partition: balance_of(work, c, staged) for c in todo}
-    verdicts = audit(work.dataset, staged_rows(work, backend, staged), balances, source_tables(work, backend))
+    history = history_of(work, todo)
+    verdicts = audit(
+        work.dataset,
+        staged_rows(work, backend, staged),
+        balances,
+        source_tables(work, backend),
+        history=history,
+        files={c.partition: landed(work, c) for c in todo},
+        now=work.at,
+    )
     for candidate in todo:
         p = candidate.partition
-        store_report(work, candidate, inputs, verdicts[p], balances[p])
+        store_report(work, candidate, inputs, verdicts[p], balances[p], history.measured(p))
     passing = [c for c in todo if not any(v.refuses for v in verdicts[c.partition])]
     outcomes = publish(work, memory, passing, staged, balances, inputs)
     done = {p: Curated(p, "published", outcome, verdicts[p]) for p, outcome in outcomes.items()}
@@ -179,6 +191,18 @@ def staged_rows(work: Work, backend: Any, staged: Staged) -> Expr:
         return work.engine.table(backend, [f.path for f in staged.files])
     lineage = {"_partition": "string", "_source": "string", "_record": "int64"}
     return ibis.memtable([], schema={**dict(work.dataset.contract.schema().items()), **lineage})
+
+
+def history_of(work: Work, todo: list[Candidate]) -> MetricHistory:
+    """What the candidates' rules look back at: the audits of the lake that rules compare with."""
+    if work.reference:
+        return MetricHistory(work.reference, work.dataset)
+    return MetricHistory(work.lake, work.dataset, max(c.manifest.number for c in todo))
+
+
+def landed(work: Work, candidate: Candidate) -> tuple[FileInfo, ...]:
+    """The candidate's landed files, as rules on files see them."""
+    return landed_files(candidate.manifest, candidate.validated.receipts, work.lake.zone("raw"))
 
 
 def source_tables(work: Work, backend: Any) -> dict[str, Expr]:

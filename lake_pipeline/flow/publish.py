@@ -72,7 +72,12 @@ class Candidate:
 
 
 def store_report(
-    work: Work, candidate: Candidate, inputs: str, verdicts: Iterable[Verdict], balance: Balance
+    work: Work,
+    candidate: Candidate,
+    inputs: str,
+    verdicts: Iterable[Verdict],
+    balance: Balance,
+    metrics: Mapping[str, float],
 ) -> None:
     """Store what the audit found, and what publishing would make of it; from here on, the gate is decided."""
     found = list(verdicts)
@@ -99,6 +104,7 @@ def store_report(
             }
             for v in found
         ],
+        "metrics": dict(metrics),
     }
     key = report_key(work, candidate.partition, candidate.fingerprint)
     work.lake.zone("dq-results").write(key, dump(document))
