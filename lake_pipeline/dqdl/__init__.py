@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 from lake_pipeline.dqdl.evaluate import evaluate, evaluate_by
+from lake_pipeline.dqdl.failing import failing_rows
 from lake_pipeline.dqdl.files import File, FileInfo
 from lake_pipeline.dqdl.nodes import Composite, Rule, Ruleset
 from lake_pipeline.dqdl.outcomes import Analysis, Evaluation, Outcome
@@ -32,6 +33,7 @@ __all__ = [
     "Ruleset",
     "evaluate",
     "evaluate_by",
+    "failing_rows",
     "looks_back",
     "parse",
     "recommend",

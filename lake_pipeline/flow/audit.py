@@ -16,14 +16,17 @@ import pandera.ibis as pandera
 from pandera.errors import SchemaErrors
 
 from lake_pipeline import dqdl
-from lake_pipeline.contracts import Array, Column, Contract, Object
+from lake_pipeline.contracts import Array, Column, Contract, Object, QualityRule
 from lake_pipeline.datasets import Dataset
+from lake_pipeline.dqdl.outcomes import ERROR
 from lake_pipeline.engines.casts import Expr
 from lake_pipeline.engines.rows import CONSTRAINTS
+from lake_pipeline.flow.sift import Sifted
 from lake_pipeline.flow.state import Balance
 from lake_pipeline.reasons import Reason
 
 SCHEMA, BALANCE = "schema", "balance"
+QUARANTINED = "QuarantinedRows"
 
 
 @dataclass(frozen=True)
@@ -62,11 +65,13 @@ def audit(
     history: dqdl.Past | None = None,
     files: Mapping[str, Sequence[dqdl.File]] | None = None,
     now: datetime | None = None,
+    sifted: Sifted | None = None,
 ) -> dict[str, tuple[Verdict, ...]]:
     """The verdicts of every partition in `balances` on the staged rows, in the order of `check_names`.
 
     history: what rules look back at; it is told what is measured of each partition. files: the landed files of
-    each partition. now: the run's time.
+    each partition. now: the run's time. sifted: what the rules that quarantine rows found; `staged` is then the
+    rows that stay.
     """
     partitions = sorted(balances)
     contract = dataset.contract
@@ -76,22 +81,58 @@ def audit(
     if rules or implied or contract.analyzers:
         ruleset = dqdl.Ruleset((*rules, *implied), contract.analyzers)
         visible = staged.drop("_source", "_record")
+        past = AfterSifting(history, sifted) if history is not None and sifted is not None else history
         found = dqdl.evaluate_by(
-            ruleset, visible, keys=partitions, sources=sources, files=files, history=history, now=now
+            ruleset, visible, keys=partitions, sources=sources, files=files, history=past, now=now
         )
     broken = schema_faults(contract, staged, partitions)
     verdicts = {}
     for partition in partitions:
         outcomes = found[partition].outcomes if found else ()
         ruled = [
-            Verdict(c.name, o.passed, c.severity, str(c.rule), o.reason or "", o.metrics)
-            for c, o in zip(contract.checks, outcomes[: len(rules)], strict=True)
+            verdict_of(check, outcome, partition, sifted)
+            for check, outcome in zip(contract.checks, outcomes[: len(rules)], strict=True)
         ]
         keys = [f"{o.rule}: {o.reason}" for o in outcomes[len(rules) :] if not o.passed]
         faults = [*broken[partition], *keys]
         schema = Verdict(SCHEMA, not faults, "error", SCHEMA_TEXT, "; ".join(faults))
         verdicts[partition] = (*ruled, schema, balance_verdict(balances[partition]))
     return verdicts
+
+
+def verdict_of(check: QualityRule, outcome: dqdl.Outcome, partition: str, sifted: Sifted | None) -> Verdict:
+    """The verdict of a rule on a partition; of one that quarantines rows, with what it found before they left.
+
+    It warns where rows left and the rest keeps it, and refuses where the rest does not.
+    """
+    name, rule = check.name, str(check.rule)
+    before = sifted.outcomes.get(partition, {}).get(name) if sifted is not None else None
+    if before is None:
+        return Verdict(name, outcome.passed, check.severity, rule, outcome.reason or "", outcome.metrics)
+    rows = sifted.failing.get(partition, {}).get(name, 0) if sifted is not None else 0
+    metrics = {**before.metrics, QUARANTINED: float(rows)}
+    if before.status == ERROR or not outcome.passed:
+        reason = (before if before.status == ERROR else outcome).reason or ""
+        return Verdict(name, False, check.severity, rule, reason, metrics)
+    if before.passed:
+        return Verdict(name, True, check.severity, rule, "", metrics)
+    reason = f"{rows} row{'s' * (rows != 1)} quarantined: {before.reason or ''}"
+    return Verdict(name, False, "warning", rule, reason, metrics)
+
+
+class AfterSifting:
+    """A history to which rules that quarantine rows give what they measured before rows left."""
+
+    def __init__(self, history: dqdl.Past, sifted: Sifted) -> None:
+        self._history, self._sifted = history, sifted
+
+    def before(self, key: str) -> dqdl.History:
+        """What the history has."""
+        return self._history.before(key)
+
+    def judged(self, key: str, metrics: Mapping[str, float]) -> None:
+        """Tell the history."""
+        self._history.judged(key, {**metrics, **self._sifted.series(key)})
 
 
 def balance_verdict(balance: Balance) -> Verdict:
