@@ -12,6 +12,7 @@ read unless a rule looks back, and then no more than it looks at, each report on
 from __future__ import annotations
 
 import json
+import sys
 from bisect import bisect_left, insort
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -63,6 +64,15 @@ class MetricHistory:
     def measured(self, key: str) -> Metrics:
         """What was measured of a partition in this run, to be stored with its audit."""
         return self._found.get(key, {})
+
+    def everything(self) -> list[tuple[str, Metrics]]:
+        """All that is stored, the oldest first: of each partition, or of each manifest where there are none."""
+        self.depth = sys.maxsize
+        if UNPARTITIONED in self._partitions:
+            found = reversed(self._of_manifests)
+            return [(f"{UNPARTITIONED} ({i})", metrics) for i, metrics in enumerate(found, 1)]
+        self._read_partitions(self._partitions)
+        return [(p, self._found[p]) for p in self._partitions]
 
     @cached_property
     def _reports(self) -> Mapping[str, list[ObjectMeta]]:
