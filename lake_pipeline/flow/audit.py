@@ -31,7 +31,10 @@ QUARANTINED = "QuarantinedRows"
 
 @dataclass(frozen=True)
 class Verdict:
-    """One check of one partition. severity: ``error`` refuses the partition, ``warning`` warns."""
+    """One check of one partition. severity: ``error`` refuses the partition, ``warning`` warns.
+
+    quarantined: the rows that left because they fail it, where the rest keeps it: that warns, and refuses nothing.
+    """
 
     name: str
     passed: bool
@@ -39,11 +42,17 @@ class Verdict:
     rule: str
     reason: str = ""
     metrics: Mapping[str, float] = field(default_factory=dict)
+    quarantined: int = 0
 
     @property
     def refuses(self) -> bool:
         """Whether the partition cannot be published."""
-        return not self.passed and self.severity == "error"
+        return not self.passed and self.level == "error"
+
+    @property
+    def level(self) -> str:
+        """What failing means here: the severity, but of a check whose failing rows left, ``warning``."""
+        return "warning" if self.quarantined else self.severity
 
 
 def check_names(contract: Contract) -> list[tuple[str, str, str]]:
@@ -117,7 +126,7 @@ def verdict_of(check: QualityRule, outcome: dqdl.Outcome, partition: str, sifted
     if before.passed:
         return Verdict(name, True, check.severity, rule, "", metrics)
     reason = f"{rows} row{'s' * (rows != 1)} quarantined: {before.reason or ''}"
-    return Verdict(name, False, "warning", rule, reason, metrics)
+    return Verdict(name, False, check.severity, rule, reason, metrics, rows)
 
 
 class AfterSifting:

@@ -101,6 +101,7 @@ def store_report(
                 "passed": v.passed,
                 "reason": v.reason,
                 "metrics": dict(v.metrics),
+                "quarantined": v.quarantined,
             }
             for v in found
         ],

@@ -91,7 +91,7 @@ def test_failing_rows_leave_with_all_their_reasons(tmp_path: Path) -> None:
     verdicts = judged(dataset, sifted, [ONE, TWO])
     assert not any(v.refuses for by_name in verdicts.values() for v in by_name.values()), verdicts
     warned = verdicts[ONE]["IsUnique_id"]
-    assert (warned.passed, warned.severity, warned.metrics[QUARANTINED]) == (False, "warning", 2.0)
+    assert (warned.passed, warned.level, warned.metrics[QUARANTINED]) == (False, "warning", 2.0)
     assert warned.metrics["Column.id.Uniqueness"] == pytest.approx(3 / 5)  # of what came in
     assert warned.reason.startswith("2 rows quarantined: ")
     assert verdicts[ONE]["RowCount"].metrics["Dataset.*.RowCount"] == 2.0  # of what stays
@@ -106,7 +106,10 @@ def test_a_rule_that_passes_lets_its_failing_rows_stay(tmp_path: Path) -> None:
     assert reasons(sifted) == {(TWO, 2): ["Completeness_amount"], (TWO, 3): ["Completeness_amount"]}
     verdicts = judged(dataset, sifted, [ONE, TWO])
     assert verdicts[ONE]["Completeness_amount"].passed
-    assert verdicts[TWO]["Completeness_amount"].severity == "warning"
+    assert (verdicts[TWO]["Completeness_amount"].level, verdicts[TWO]["Completeness_amount"].severity) == (
+        "warning",
+        "error",
+    )
 
 
 @pytest.mark.parametrize(
