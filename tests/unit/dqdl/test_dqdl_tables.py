@@ -42,8 +42,9 @@ def one(rule: str, other: dict[str, Any] | pa.Table, mine: pa.Table = MINE) -> O
         ('ReferentialIntegrity "k" "ref" > 0', {"k": [1]}, "Error", None),
     ],
 )
-def test_verdict(rule: str, other: Any, status: str, metric: float | None) -> None:
-    found = one(rule, other)
+def test_verdict(rule: str, other: Any, status: str, metric: float | None, on_engine: Any) -> None:
+    ref = on_engine(other if isinstance(other, pa.Table) else pa.table(other))
+    (found,) = evaluate(f"Rules = [ {rule} ]", on_engine(MINE), sources={"ref": ref}).outcomes
     assert found.status == status, found
     assert list(found.metrics.values()) == ([] if metric is None else [pytest.approx(metric)])
 
