@@ -96,8 +96,10 @@ def data_of(
     now: datetime | None,
 ) -> Data:
     """What rules are evaluated on: the tables on their engine, and the moment."""
-    tables = {name: as_table(source) for name, source in (sources or {}).items()}
     primary = as_table(table)
+    tables = {name: as_table(source) for name, source in (sources or {}).items()}
+    # a table that is compared with itself has to be two, or its columns cannot be told apart
+    tables = {name: source.view() if source.equals(primary) else source for name, source in tables.items()}
     moment = now or datetime.now(UTC)
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)

@@ -21,7 +21,7 @@ from lake_pipeline.datasets import Dataset
 from lake_pipeline.dqdl.outcomes import ERROR
 from lake_pipeline.engines.casts import Expr
 from lake_pipeline.engines.rows import CONSTRAINTS
-from lake_pipeline.flow.sift import Sifted
+from lake_pipeline.flow.sift import Sifted, visible
 from lake_pipeline.flow.state import Balance
 from lake_pipeline.reasons import Reason
 
@@ -89,10 +89,9 @@ def audit(
     found: Mapping[str, Any] = {}
     if rules or implied or contract.analyzers:
         ruleset = dqdl.Ruleset((*rules, *implied), contract.analyzers)
-        visible = staged.drop("_source", "_record")
         past = AfterSifting(history, sifted) if history is not None and sifted is not None else history
         found = dqdl.evaluate_by(
-            ruleset, visible, keys=partitions, sources=sources, files=files, history=past, now=now
+            ruleset, visible(staged), keys=partitions, sources=sources, files=files, history=past, now=now
         )
     broken = schema_faults(contract, staged, partitions)
     verdicts = {}

@@ -27,6 +27,11 @@ BY, IDENTITY = "_partition", ("_source", "_record")
 REASON = dt.Struct(dict.fromkeys(("code", "column", "value", "message"), dt.string))
 
 
+def visible(staged: Expr) -> Expr:
+    """What rules see of staged rows, and the partition; files by partition may bring columns of their own."""
+    return staged.select(*(c for c in staged.columns if not c.startswith("_") or c == BY))
+
+
 def unchanged(table: Expr) -> Expr:
     """The table, computed whenever it is read."""
     return table
@@ -76,13 +81,15 @@ def sift(
         return Sifted(staged)
     ruleset = dqdl.Ruleset.of(check.rule for check in checks)
     keys = sorted(partitions)
-    visible = staged.drop(*IDENTITY)
-    found = dqdl.evaluate_by(ruleset, visible, BY, keys=keys, sources=sources, history=history, now=now)
+    found = dqdl.evaluate_by(
+        ruleset, visible(staged), BY, keys=keys, sources=sources, history=history, now=now
+    )
     outcomes = {key: {c.name: o for c, o in zip(checks, found[key].outcomes, strict=True)} for key in keys}
     failed = {c: [k for k in keys if outcomes[k][c.name].status == FAILED] for c in checks}
     failed = {check: groups for check, groups in failed.items() if groups}
     if not failed:
         return Sifted(staged, outcomes=outcomes)
+    staged = staged.select(*(c for c in staged.columns if not c.startswith("_") or c in (BY, *IDENTITY)))
     wanted = {check.rule: groups for check, groups in failed.items()}
     rows = dqdl.failing_rows(wanted, staged, by=BY, lineage=IDENTITY, sources=sources, now=now)
     rejected = keep(explained(rows, list(failed)))

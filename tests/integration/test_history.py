@@ -179,3 +179,10 @@ def test_rules_on_files_see_the_landed_files_of_their_partition(lake_root: Lake,
     assert actions(result) == dict(zip(days(1, 2), ("published", "refused"), strict=True))
     failed = [v.name for v in result.verdicts(days(2)[0]) if not v.passed]
     assert failed == ["FileSize"]
+
+
+def test_partitions_together_have_the_columns_of_one_alone(lake_folder: Lake, tmp_path: Path) -> None:
+    rules = 'ColumnCount = 3, ColumnNamesMatchPattern "^[a-z]+$"'
+    dataset = make_dataset(tmp_path / "defs", rules=rules)
+    land(lake_folder, dataset, dict.fromkeys(days(1, 2), 2))
+    assert set(actions(run(lake_folder, dataset, *days(1, 2))).values()) == {"published"}

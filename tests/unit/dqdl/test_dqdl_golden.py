@@ -95,8 +95,9 @@ def summary(evaluation: Evaluation) -> list[tuple[str, str, Mapping[str, float],
 
 def test_grouped_is_each_group_alone(on_engine: Callable[[pa.Table], Any]) -> None:
     groups = pa.array(["p", "p", "q", "q", "q", "r"])
-    rules = parse(f"Rules = [ {', '.join(case[0] for case in GOLDEN['cases'])} ]")
     grouped = on_engine(table().append_column("_partition", groups))
+    every = 4 if found_by_spark(grouped) else 1  # Spark takes a third of a second for a query of any size
+    rules = parse(f"Rules = [ {', '.join(case[0] for case in GOLDEN['cases'][::every])} ]")
     keys = ["p", "q", "r", "none"]
     found = evaluate_by(rules, grouped, keys=keys, sources={"ref": on_engine(REF)}, now=NOW)
     assert list(found) == keys
