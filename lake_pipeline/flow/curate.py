@@ -145,8 +145,9 @@ def process(work: Work, memory: Memory, todo: list[Candidate], inputs: str) -> d
     for candidate in todo:
         p = candidate.partition
         if p in verdicts:
+            metrics, rejected = found[p].metrics, found[p].rejected
             store_report(
-                work, candidate, inputs, verdicts[p], balances[p], found[p].rejected, found[p].metrics
+                work, candidate, inputs, verdicts[p], balances[p], rejected=rejected, metrics=metrics
             )
     passing = [
         c for c in todo if c.partition in verdicts and not any(v.refuses for v in verdicts[c.partition])

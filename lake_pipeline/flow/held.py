@@ -17,7 +17,6 @@ from lake_pipeline.formats.packs import Text
 from lake_pipeline.reasons import DATA_QUALITY, TRANSFORM, Reason, Stage
 from lake_pipeline.storage.lake import partition_folder
 
-
 IDENTITY = ["_source", "_record"]
 
 

@@ -37,6 +37,7 @@ def store_report(
     inputs: str,
     verdicts: Iterable[Verdict],
     balance: Balance,
+    *,
     rejected: Iterable[str],
     metrics: Mapping[str, float],
 ) -> None:

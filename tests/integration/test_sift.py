@@ -16,7 +16,6 @@ from lake_pipeline.datasets import Dataset
 from lake_pipeline.flow.audit import QUARANTINED, Verdict, audit, check_names
 from lake_pipeline.flow.history import MetricHistory
 from lake_pipeline.flow.sift import Sifted, sift
-from lake_pipeline.flow.state import Balance
 from lake_pipeline.storage import Lake
 
 ONE, TWO = "2026-03-01", "2026-03-02"
@@ -48,8 +47,7 @@ def table_of(connection: duckdb.DuckDBPyConnection, table: pa.Table) -> Any:
 
 
 def judged(dataset: Dataset, sifted: Sifted, partitions: list[str]) -> dict[str, dict[str, Verdict]]:
-    balances = dict.fromkeys(partitions, Balance())
-    found = audit(dataset, sifted.staying, balances, {}, sifted=sifted)
+    found = audit(dataset, sifted.staying, partitions, {}, sifted=sifted)
     return {p: {v.name: v for v in verdicts} for p, verdicts in found.items()}
 
 
@@ -160,8 +158,7 @@ def test_history_is_of_what_came_in(lake_folder: Lake, tmp_path: Path) -> None:
     staged = staged_of({ONE: [("a", 1), ("b", 99)], TWO: [("a", 1)]})
     history = MetricHistory(lake_folder, dataset)
     sifted = sift(dataset, staged, [ONE, TWO], {}, history=history)
-    balances = dict.fromkeys([ONE, TWO], Balance())
-    found = audit(dataset, sifted.staying, balances, {}, history=history, sifted=sifted)
+    found = audit(dataset, sifted.staying, [ONE, TWO], {}, history=history, sifted=sifted)
     assert not any(v.refuses for verdicts in found.values() for v in verdicts)  # 1 row each stays
     assert history.measured(ONE) == {
         "Dataset.*.RowCount": 1.0,
