@@ -12,7 +12,7 @@ import lake_pipeline.defs
 from lake_pipeline.components.definitions import dataset_definitions
 from lake_pipeline.datasets import load_dataset
 from lake_pipeline.datasets.loading import SHIPPED, dataset_folders
-from lake_pipeline.resources import LakeResource
+from lake_pipeline.resources import resources
 from lake_pipeline.settings import Settings
 
 
@@ -26,7 +26,7 @@ def defs() -> dg.Definitions:
         warnings.simplefilter("ignore", dg.PreviewWarning)
         warnings.simplefilter("ignore", dg.BetaWarning)
         further = [dataset_definitions(load_dataset(folder)) for folder in own.values()]
-        shared = dg.Definitions(resources={"lake": LakeResource()}, executor=dg.in_process_executor)
+        shared = dg.Definitions(resources=resources(), executor=dg.in_process_executor)
         return dg.Definitions.merge(*shipped(replaced=set(own)), *further, shared)
 
 

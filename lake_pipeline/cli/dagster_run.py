@@ -17,7 +17,7 @@ from lake_pipeline.components.definitions import dataset_definitions, job_name
 from lake_pipeline.datasets import Dataset
 from lake_pipeline.datasets.partitioning import UNPARTITIONED, runs_of
 from lake_pipeline.flow.state import Memory, Outcome
-from lake_pipeline.resources import LakeResource
+from lake_pipeline.resources import resources
 from lake_pipeline.storage import Lake
 
 INSTANCE = """# Dagster's instance for this lake. Production runs keep their events in Postgres.
@@ -89,7 +89,7 @@ def run_partitions(lake: Lake, dataset: Dataset, partitions: list[str], force: b
 def job_of(dataset: Dataset) -> dg.JobDefinition:
     """The dataset's job, as the code location has it."""
     shared = dg.Definitions(
-        resources={"lake": LakeResource()}, executor=dg.in_process_executor, loggers={"console": hushed}
+        resources=resources(), executor=dg.in_process_executor, loggers={"console": hushed}
     )
     return dg.Definitions.merge(dataset_definitions(dataset), shared).resolve_job_def(job_name(dataset))
 

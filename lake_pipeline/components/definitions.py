@@ -18,19 +18,15 @@ from lake_pipeline.datasets.loading import dataset_folders
 from lake_pipeline.datasets.partitioning import UNPARTITIONED
 from lake_pipeline.errors import LakeError, Transient
 from lake_pipeline.flow.audit import check_names, named_sources
-from lake_pipeline.flow.context import tell
+from lake_pipeline.flow.away import Away
+from lake_pipeline.flow.context import Engines, tell
 from lake_pipeline.flow.run import STAGES, Result, run_stages
-from lake_pipeline.resources import LakeResource
+from lake_pipeline.resources import GlueJobs, LakeResource, SparkSessions
+from lake_pipeline.resources.steps import GlueSteps
 from lake_pipeline.settings import Settings
 
 CODE_VERSION = "1"
 PARTITIONS_PER_RUN = 400
-KINDS = {
-    "raw": {"file"},
-    "validated": {"iceberg", "duckdb"},
-    "quarantine": {"iceberg"},
-    "curated": {"iceberg", "duckdb"},
-}
 WHAT = {
     "raw": "What producers landed, frozen in an input manifest.",
     "validated": "Typed rows that keep the contract, with their lineage.",
@@ -65,6 +61,15 @@ def key(zone: str, name: str) -> dg.AssetKey:
     return dg.AssetKey([zone, name])
 
 
+def kinds(dataset: Dataset, zone: str) -> set[str]:
+    """What Dagster shows a zone's asset to be made of."""
+    if zone == "raw":
+        return {"file"}
+    engine = dataset.config.engine
+    above = {engine} if engine != "auto" else {"duckdb", dataset.config.auto.above}
+    return {"iceberg", *(above if zone != "quarantine" else ())}
+
+
 def specs(dataset: Dataset) -> list[dg.AssetSpec]:
     """The four assets."""
     name = dataset.name
@@ -83,7 +88,7 @@ def specs(dataset: Dataset) -> list[dg.AssetSpec]:
             description=f"{WHAT[zone]}\n\n{dataset.contract.description}".strip(),
             group_name=name,
             owners=list(dataset.contract.owners),
-            kinds=KINDS[zone],
+            kinds=kinds(dataset, zone),
             code_version=CODE_VERSION,
             skippable=True,
             metadata=events.definition_metadata(dataset, zone),
@@ -126,14 +131,27 @@ def dataset_definitions(dataset: Dataset) -> dg.Definitions:
         ),
         op_tags={"dataset": dataset.name},
     )
-    def run(context: dg.AssetExecutionContext, lake: LakeResource) -> Iterator[Any]:
+    def run(
+        context: dg.AssetExecutionContext,
+        lake: LakeResource,
+        spark: SparkSessions,
+        glue: GlueJobs,
+    ) -> Iterator[Any]:
         partitioned = context.has_partition_key or context.has_partition_key_range
         keys = list(context.partition_keys) if partitioned else [UNPARTITIONED]
         zones = [z for z in STAGES if key(z, dataset.name) in context.selected_asset_keys]
         force = context.run.tags.get("lake/force") == "true"
         try:
+            engines = Engines(spark.engine, Away(GlueSteps(glue, context.log)))
             result = run_stages(
-                lake.open(), dataset, keys, zones, context.run_id, force, say=context.log.info
+                lake.open(),
+                dataset,
+                keys,
+                zones,
+                context.run.run_id,
+                force,
+                say=context.log.info,
+                engines=engines,
             )
         except Transient:
             raise

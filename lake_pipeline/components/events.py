@@ -10,6 +10,7 @@ import dagster as dg
 from lake_pipeline.contracts import Column
 from lake_pipeline.datasets import Dataset
 from lake_pipeline.flow.audit import Verdict
+from lake_pipeline.flow.choice import Ran
 from lake_pipeline.flow.curate import Curated
 from lake_pipeline.flow.run import Result
 
@@ -90,6 +91,7 @@ def _validated(dataset: Dataset, result: Result, partition: str) -> Mapping[str,
         "dagster/row_count": found.valid,
         "landed_rows": found.rows,
         "validated_objects": len(found.fresh),
+        **engine_metadata(found.ran),
         "drift_events": len(drift),
     }
     if drift:
@@ -127,7 +129,13 @@ def _curated(dataset: Dataset, result: Result, partition: str) -> Mapping[str, A
         "published": found.action == "published",
         "contract_version": found.outcome.contract_version,
         "snapshot": str(found.outcome.snapshot),
+        **engine_metadata(found.ran),
     }
+
+
+def engine_metadata(ran: Ran | None) -> Mapping[str, Any]:
+    """What did the work, and why it; nothing where there was none to do."""
+    return {} if ran is None else {"engine": ran.reason, **ran.facts}
 
 
 def verdict_metadata(verdict: Verdict) -> Mapping[str, Any]:

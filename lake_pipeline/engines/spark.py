@@ -100,11 +100,11 @@ class Spark:
 
     @classmethod
     def of(cls, lake: Lake, folder: Path, session: SparkSession, name: str = "") -> Spark:
-        """The engine for a lake's work. name: of its files on shared storage, where the lake is on S3.
+        """The engine for a lake's work. name: of a job, whose files others are to find on shared storage.
 
         A cluster shares a lake that is a folder, and so `folder` below it; a local master shares all folders.
         """
-        if lake.zone("ops").local or str(session.sparkContext.master).startswith("local"):
+        if lake.zone("ops").local or (not name and str(session.sparkContext.master).startswith("local")):
             return cls(folder, session)
         roots = {zone: lake.zone(zone).root for zone in ZONES}
         return cls(folder, session, Target(f"_staging/{name or folder.name}", roots))

@@ -87,7 +87,8 @@ class Work:
     """One run's work on one dataset.
 
     engine: for what is done here; engines: for steps that are done elsewhere. reference: the lake whose
-    curated tables rules compare with. force: whether what is done is done again.
+    curated tables rules compare with. force: whether what is done is done again. after: what is to be done
+    when all has succeeded.
     """
 
     lake: Lake
@@ -101,6 +102,7 @@ class Work:
     engines: Engines = EMBEDDED
     opened: ExitStack = field(default_factory=ExitStack)
     made: dict[str, Engine] = field(default_factory=dict)
+    after: list[Callable[[], None]] = field(default_factory=list)
 
     @property
     def context(self) -> tuple[str, str, datetime]:
@@ -161,7 +163,7 @@ def working(
         folder = opened.enter_context(lake.spool())
         engine = DuckDB(folder)
         opened.callback(engine.close)
-        yield Work(
+        work = Work(
             lake,
             dataset,
             engine,
@@ -172,3 +174,6 @@ def working(
             engines=engines,
             opened=opened,
         )
+        yield work
+        for finish in work.after:
+            finish()

@@ -29,6 +29,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "formats": {*BASE, "storage", "contracts", "datasets"},
     "engines": {*BASE, "storage", "dqdl", "contracts", "datasets", "formats"},
     "flow": CORE - {"flow"},
+    "jobs": CORE,
     "resources": CORE,
     "assets": {*CORE, "resources"},
     "components": {*CORE, "resources", "assets"},
@@ -43,7 +44,7 @@ PLACES: dict[str, set[str]] = {
     "boto3": {"resources", "components", "cli"},
     "botocore": {"resources", "components", "cli"},
     "duckdb": {"engines/duckdb.py"},
-    "pyspark": {"engines/spark.py"},
+    "pyspark": {"engines/spark.py", "engines/spark_session.py", "flow/away.py"},
     "rich": {"cli"},
     "typer": {"cli"},
 }

@@ -6,6 +6,7 @@ needs them, never while definitions load.
 
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
@@ -50,6 +51,9 @@ class GlueJobs(dg.ConfigurableResource):  # type: ignore[type-arg]
     )
     flex_price: float = Field(default=Rates().flex, description="Per DPU-hour of FLEX; the default likewise.")
     currency: str = Field(default=Rates().currency, description="The currency of the prices.")
+    poll_seconds: float = Field(
+        default=Patience().poll.most, description="The longest pause between two looks at a run."
+    )
     stop_seconds: float = Field(
         default=Patience().stop, description="How long a stopped run may take to stop."
     )
@@ -63,13 +67,18 @@ class GlueJobs(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     def runner(self, store: Objects) -> JobRunner:
         """The runner whose records, results and messages are in `store`, e.g. the lake's zone ``ops``."""
+        polls = Patience().poll
         return JobRunner(
             self.glue(),
             store,
             prefix=self.prefix,
             logs=self._logs(),
             rates=Rates(self.price, self.flex_price, self.currency),
-            patience=Patience(stop=self.stop_seconds, lease=self.lease_seconds),
+            patience=Patience(
+                poll=replace(polls, first=min(polls.first, self.poll_seconds), most=self.poll_seconds),
+                stop=self.stop_seconds,
+                lease=self.lease_seconds,
+            ),
         )
 
     def run(

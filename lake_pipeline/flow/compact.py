@@ -1,0 +1,102 @@
+"""Compact: the many small data files of a published partition become few, with the same rows.
+
+A partition to which files came one after another has a data file for each, and engines pay for every
+file they open. Compacting changes no row, no verdict and no fingerprint: it replaces data files by data
+files in one commit, and readers see the ones or the others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from lake_pipeline.engines.parts import OutputFile
+from lake_pipeline.errors import Terminal
+from lake_pipeline.flow.choice import Size
+from lake_pipeline.flow.context import Step, Work
+from lake_pipeline.flow.files import place_all
+from lake_pipeline.flow.publish import adopt, curated_schema
+from lake_pipeline.flow.state import Memory, Outcome
+from lake_pipeline.storage.lake import partition_folder
+
+if TYPE_CHECKING:
+    from lake_pipeline.storage.tables import DataFile
+
+SMALL = 64 * 1024 * 1024  # bytes below which a data file is worth joining with others
+
+
+class RowsChanged(Terminal):
+    """Compacting would have changed how many rows there are: a defect, and nothing was replaced."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """The data files of each partition that are to become few."""
+
+    files: Mapping[str, tuple[str, ...]]
+
+
+@dataclass(frozen=True)
+class Compacted:
+    """The files that take their place, staged."""
+
+    files: tuple[OutputFile, ...]
+
+
+def rewrite(work: Work, request: Request) -> Compacted:
+    """Write the rows of each partition's files anew."""
+    backend, store = work.engine.ibis(), work.lake.zone("curated")
+    made: list[OutputFile] = []
+    for partition, uris in request.files.items():
+        table = work.engine.table(backend, [work.engine.reach(store, uri) for uri in uris])
+        made += work.engine.copy(backend, table, "curated", [partition], {})
+    return Compacted(tuple(made))
+
+
+STEP = Step("compact", rewrite, Request, Compacted)
+
+
+def compact(work: Work, partitions: Iterable[str], small: int = SMALL) -> dict[str, tuple[int, int]]:
+    """Compact the curated files of each published partition with several small ones: (files before, after) of those.
+
+    A partition whose newest attempt was refused waits until it is published again.
+    """
+    memory, name = Memory(work.lake, work.dataset), f"curated.{work.dataset.name}"
+    keys = list(partitions)
+    outcomes = adopt(work, memory, memory.outcomes(keys), keys)
+    found: dict[str, list[DataFile]] = {}
+    for file in work.lake.tables.files(name, keys):
+        found.setdefault(file.partition, []).append(file)
+    todo = {
+        p: files
+        for p, files in found.items()
+        if sum(f.size < small for f in files) > 1 and outcomes[p].state == "published"
+    }
+    if not todo:
+        return {}
+    request = Request({p: tuple(f.uri for f in files) for p, files in todo.items()})
+    every = [f for files in todo.values() for f in files]
+    size = Size(sum(f.size for f in every), len(every), sum(f.size for f in every))
+    answer, _ = work.do(STEP, request, size)
+    done = {}
+    for partition, files in todo.items():
+        made = [f for f in answer.files if f.partition == partition]
+        if sum(f.rows for f in made) != sum(f.rows for f in files):
+            raise RowsChanged(
+                f"{work.dataset.name} {partition} has {sum(f.rows for f in files)} rows, compacted "
+                f"{sum(f.rows for f in made)}; nothing was replaced. This is a defect: please report it."
+            )
+        done[partition] = _replace(work, memory, outcomes[partition], files, made)
+    return done
+
+
+def _replace(
+    work: Work, memory: Memory, published: Outcome, files: list[DataFile], made: list[OutputFile]
+) -> tuple[int, int]:
+    """One commit, and an outcome that names the new files."""
+    folder = f"{work.dataset.name}/data/{partition_folder(published.partition)}"
+    uris = place_all(work, "curated", f"{folder}/{published.fingerprint}", made)
+    snapshot = work.commit("curated", curated_schema(work), {f.uri for f in files} - {*uris}, uris)
+    memory.write_outcome(replace(published, files=tuple(sorted(uris)), snapshot=snapshot))
+    return len(files), len(uris)
