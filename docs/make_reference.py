@@ -176,10 +176,7 @@ def contract() -> Iterator[str]:
     )
     meanings = [(code(a), code(severity), ON_FAIL[a]) for a, severity in SEVERITY_OF.items()]
     yield table(("on_fail", "severity", "when a rule fails"), meanings)
-    yield (
-        "A severity that contradicts `on_fail`, and a rule that judges no single row under `quarantine_rows`, are "
-        "problems of the contract."
-    )
+    yield "A severity that contradicts `on_fail`, and under `quarantine_rows` a rule that judges no row, are problems."
     yield "## The rest"
     yield (
         "`team` gives the assets' owners in Dagster: `team.name`, and members whose `username` is an e-mail address. "

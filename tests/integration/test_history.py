@@ -164,6 +164,12 @@ def test_a_dataset_without_partitions_looks_back_at_its_earlier_inputs(
     history = MetricHistory(lake_root, dataset, 3).before("all")
     assert history[COUNT] == [20.0]
     assert MetricHistory(lake_root, dataset).before("all")[COUNT] == [120.0]
+    everything = MetricHistory(lake_root, dataset).everything()
+    assert [(label, metrics[COUNT]) for label, metrics in everything] == [
+        ("all (1)", 10.0),
+        ("all (2)", 20.0),
+        ("all (3)", 120.0),
+    ]
 
 
 def test_rules_on_files_see_the_landed_files_of_their_partition(lake_root: Lake, tmp_path: Path) -> None:
