@@ -11,6 +11,7 @@ import ibis
 import pyarrow as pa
 import pytest
 from lakes import COLUMNS, make_dataset
+from spark_session import missing, spark_session
 
 from lake_pipeline.datasets import Dataset
 from lake_pipeline.flow.audit import QUARANTINED, Verdict, audit, check_names
@@ -18,6 +19,7 @@ from lake_pipeline.flow.history import MetricHistory
 from lake_pipeline.flow.sift import Sifted, sift
 from lake_pipeline.storage import Lake
 
+SPARK = pytest.mark.skipif(missing() is not None, reason=str(missing()))
 ONE, TWO = "2026-03-01", "2026-03-02"
 QUARANTINE = [{"property": "on_fail", "value": "quarantine_rows"}]
 
@@ -28,8 +30,8 @@ def dataset_of(folder: Path, rules: str, *, refusing: str = "RowCount > 0") -> D
     return make_dataset(folder / "defs", quality=[plain, entry], columns=COLUMNS)
 
 
-def staged_of(rows: Mapping[str, list[tuple[str, float | None]]]) -> Any:
-    """A staged table of (id, amount) by partition."""
+def staged_of(rows: Mapping[str, list[tuple[str, float | None]]], engine: str = "duckdb") -> Any:
+    """A staged table of (id, amount) by partition, on an engine."""
     listed = [
         {"id": i, "amount": a, "day": None, "_partition": p, "_source": f"s-{p}", "_record": n}
         for p, its in rows.items()
@@ -37,6 +39,12 @@ def staged_of(rows: Mapping[str, list[tuple[str, float | None]]]) -> Any:
     ]
     types = {"id": pa.string(), "amount": pa.float64(), "day": pa.date32()}
     lineage = {"_partition": pa.string(), "_source": pa.string(), "_record": pa.int64()}
+    if engine == "spark":
+        spark = spark_session().newSession()
+        rows_of = [tuple(row.values()) for row in listed]
+        kinds = "id string, amount double, day date, _partition string, _source string, _record bigint"
+        spark.createDataFrame(rows_of, kinds).createOrReplaceTempView("staged")
+        return ibis.pyspark.connect(spark).table("staged")
     return table_of(duckdb.connect(), pa.Table.from_pylist(listed, pa.schema({**types, **lineage})))
 
 
@@ -61,10 +69,14 @@ def reasons(sifted: Sifted) -> dict[tuple[str, int], list[str]]:
     }
 
 
-def test_failing_rows_leave_with_all_their_reasons(tmp_path: Path) -> None:
+@pytest.mark.parametrize("engine", ["duckdb", pytest.param("spark", marks=SPARK)])
+def test_failing_rows_leave_with_all_their_reasons(tmp_path: Path, engine: str) -> None:
     rules = 'ColumnValues "amount" < 10, IsUnique "id", ColumnLength "id" = 1'
     dataset = dataset_of(tmp_path, rules, refusing='RowCount = 2, Mean "amount" < 5')
-    staged = staged_of({ONE: [("a", 1), ("b", 2), ("cc", 99), ("d", 3), ("d", 4)], TWO: [("a", 1), ("b", 2)]})
+    staged = staged_of(
+        {ONE: [("a", 1.0), ("b", 2.0), ("cc", 99.0), ("d", 3.0), ("d", 4.0)], TWO: [("a", 1.0), ("b", 2.0)]},
+        engine,
+    )
     sifted = sift(dataset, staged, [ONE, TWO], {})
     assert reasons(sifted) == {
         (ONE, 3): ["ColumnValues_amount", "ColumnLength_id"],
