@@ -15,6 +15,7 @@ PEERS = HERE / "peers"
 # What each environment holds; "" is the project's own, which runs what is measured as "bare DuckDB" too.
 REQUIREMENTS: dict[str, tuple[str, ...]] = {
     "polars": ("polars==2.1.0",),
+    "pandera": ("pandera[polars]==0.35.0", "polars==2.1.0"),
     "dlt": ("dlt[duckdb,filesystem,parquet]==1.31.0", "duckdb==2.0.0", "pyarrow==26.0.1"),
     "floe": ("floe-python==0.7.0",),
     "spark": ("pyspark==3.5.6",),

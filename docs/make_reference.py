@@ -31,6 +31,7 @@ from lake_pipeline.contracts.datatypes import (
     Timestamp,
 )
 from lake_pipeline.contracts.drift import DriftEvent
+from lake_pipeline.contracts.on_fail import SEVERITY_OF
 from lake_pipeline.contracts.shape import API_VERSIONS
 from lake_pipeline.contracts.terms import POLICIES
 from lake_pipeline.datasets import transforms
@@ -170,8 +171,12 @@ def contract() -> Iterator[str]:
     yield "## Quality"
     yield (
         "A `quality` entry of `type: custom` and `engine: dqdl` holds a ruleset in `implementation`; `severity` is "
-        "`error`, which refuses the partition, or `warning`. See [rules](rules.md)."
+        "`error`, which refuses the partition, or `warning`. The custom property `on_fail` of an entry says it finer. See "
+        "[rules](rules.md)."
     )
+    meanings = [(code(a), code(severity), ON_FAIL[a]) for a, severity in SEVERITY_OF.items()]
+    yield table(("on_fail", "severity", "when a rule fails"), meanings)
+    yield "A severity that contradicts `on_fail`, and under `quarantine_rows` a rule that judges no row, are problems."
     yield "## The rest"
     yield (
         "`team` gives the assets' owners in Dagster: `team.name`, and members whose `username` is an e-mail address. "
@@ -180,13 +185,20 @@ def contract() -> Iterator[str]:
     yield prose((model.__doc__ or "").split("\n\n", 1)[1])
 
 
+ON_FAIL = {
+    "refuse": "the partition is refused; the default",
+    "quarantine_rows": "the rows that fail it go to quarantine, and all rules are judged on the rows that stay",
+    "warn": "it is reported; the default of severity `warning`",
+}
+
+
 def rules() -> Iterator[str]:
     """The rule types of DQDL."""
     yield "# Rules"
     yield (
         "Rule types of [DQDL](https://docs.aws.amazon.com/glue/latest/dg/dqdl.html), all with an example in "
-        "[DQDL](../dqdl.md). A rule that asks for history or files is an error in the gate, never a pass: the lake "
-        "keeps no history of metrics yet, and hands no files to rules."
+        "[DQDL](../dqdl.md). In the gate, history is that of the partitions before, and files are the landed files of "
+        "the partition. Rules that judge rows can send the rows that fail them to quarantine."
     )
     rows = [
         (
@@ -196,11 +208,14 @@ def rules() -> Iterator[str]:
             " ".join(dict.fromkeys(k for s in rule.signatures for k in s.kinds)),
             "yes" if rule.where else "",
             "yes" if rule.threshold else "",
+            "yes" if rule.row_level else "",
         )
         for rule in RULE_TYPES.values()
         if not rule.analyzer_only
     ]
-    yield table(("rule type", "evaluated", "takes", "condition", "`where`", "`with threshold`"), rows)
+    yield table(
+        ("rule type", "evaluated", "takes", "condition", "`where`", "`with threshold`", "judges rows"), rows
+    )
 
 
 def cast_page() -> Iterator[str]:

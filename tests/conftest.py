@@ -13,13 +13,13 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pytest
 from judging import Judged, judged
+from spark_session import missing, spark_session
 
 from lake_pipeline.contracts import Column
 from lake_pipeline.datasets.config import Format
@@ -159,29 +159,14 @@ def duckdb_engine(folder: Path) -> Iterator[DuckDB]:
 def spark_engine(folder: Path) -> Iterator[Any]:
     """Spark on this machine's cores."""
     os.environ["PYSPARK_PYTHON"] = sys.executable  # of the workers, which Spark starts by itself
-    from pyspark.sql import SparkSession
-
     from lake_pipeline.engines.spark import Spark
 
-    settings: dict[str, Any] = {
-        "spark.ui.enabled": "false",
-        "spark.driver.host": "127.0.0.1",
-        "spark.driver.bindAddress": "127.0.0.1",
-        "spark.sql.shuffle.partitions": "2",
-        "spark.sql.warehouse.dir": str(folder / "warehouse"),
-    }
-    builder = SparkSession.builder.master("local[2]").appName("tests")
-    session = builder.config(map=settings).getOrCreate()
-    session.sparkContext.setLogLevel("ERROR")
-    try:
-        yield Spark(folder, session)
-    finally:
-        session.stop()
+    yield Spark(folder, spark_session())
 
 
 # An engine of `engine:` in defs.yaml without an entry here fails `test_every_engine_is_here`.
 # Spark is not an `engine:` yet; its rows are judged here wherever it and Java are installed.
-HAVE_SPARK = find_spec("pyspark") is not None and shutil.which("java") is not None
+HAVE_SPARK = missing() is None
 ENGINES: dict[str, Callable[[Path], Any]] = {
     "duckdb": duckdb_engine,
     **({"spark": spark_engine} if HAVE_SPARK else {}),

@@ -18,8 +18,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for module in (demo, land, run, status, sql, check, dq, dev, cost, compact):
+for module in (demo, land, run, status, sql, check, dev, cost, compact):
     app.command(module.NAME)(module.command)
+app.add_typer(dq.app, name="dq")
 app.add_typer(contract.app, name="contract")
 
 

@@ -62,7 +62,7 @@ def render(out: Console, file: Path, preview: Preview) -> None:
     if preview.rejects:
         lines = [(r["line"], "; ".join(f"{x['code']} {x['column']}: {x['message']} ({x['value']})" for x in r["reasons"])) for r in preview.rejects]  # fmt: skip
         out.print(table(f"rejected rows (first {len(lines)})", ("line", "reasons"), lines))
-    failed = [(v.name, v.severity, v.reason) for v in preview.verdicts if not v.passed]
+    failed = [(v.name, v.level, v.reason) for v in preview.verdicts if not v.passed]
     if failed and not receipt.reason:  # a refused file has no rows: that they fail says nothing
         out.print(table("failed checks", ("check", "severity", "reason"), failed))
     words = {"published": "[green]would be published[/]", "refused": "[bold red]would be refused[/]"}

@@ -196,7 +196,7 @@ def report(
                 "asset_key": key("curated", dataset.name),
                 "check_name": verdict.name,
                 "passed": verdict.passed,
-                "severity": SEVERITY[verdict.severity],
+                "severity": SEVERITY[verdict.level],
                 "description": verdict.reason or None,
                 "metadata": events.verdict_metadata(verdict),
             }

@@ -99,14 +99,18 @@ def _contract_changes(old: Contract, new: Contract) -> Iterator[Change]:
 
 
 def _rule_changes(old: Contract, new: Contract) -> Iterator[Change]:
-    before = {str(check.rule): check.severity for check in old.checks}
-    after = {str(check.rule): check.severity for check in new.checks}
-    for text, severity in before.items():
-        if text not in after:
-            yield Change("rule_removed", "", f"{text} ({severity})", breaking=False)
-        elif after[text] != severity:
-            detail = f"{text}: {severity} → {after[text]}"
-            yield Change("severity_changed", "", detail, breaking=after[text] == "error")
-    for text, severity in after.items():
+    before = {str(check.rule): check for check in old.checks}
+    after = {str(check.rule): check for check in new.checks}
+    for text, was in before.items():
+        is_ = after.get(text)
+        if is_ is None:
+            yield Change("rule_removed", "", f"{text} ({was.severity})", breaking=False)
+        elif is_.severity != was.severity:
+            detail = f"{text}: {was.severity} → {is_.severity}"
+            yield Change("severity_changed", "", detail, breaking=is_.severity == "error")
+        elif is_.on_fail != was.on_fail:
+            detail = f"{text}: {was.on_fail} → {is_.on_fail}"
+            yield Change("on_fail_changed", "", detail, breaking=is_.on_fail == "refuse")
+    for text, is_ in after.items():
         if text not in before:
-            yield Change("rule_added", "", f"{text} ({severity})", breaking=severity == "error")
+            yield Change("rule_added", "", f"{text} ({is_.severity})", breaking=is_.severity == "error")

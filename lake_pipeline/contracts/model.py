@@ -25,6 +25,7 @@ AnyRule = Rule | Composite
 Bound = int | float | decimal.Decimal | datetime.date | datetime.datetime
 Value = str | int | float | decimal.Decimal | datetime.date
 Severity = Literal["error", "warning"]
+OnFail = Literal["refuse", "quarantine_rows", "warn"]
 RESERVED_PREFIX = "_"
 
 
@@ -88,14 +89,23 @@ class QualityRule:
     name: str
     rule: AnyRule
     severity: Severity
+    quarantine_rows: bool = False
+
+    @property
+    def on_fail(self) -> OnFail:
+        """What happens when the rule fails: the partition is refused, or its failing rows are quarantined, or it warns."""
+        if self.quarantine_rows:
+            return "quarantine_rows"
+        return "refuse" if self.severity == "error" else "warn"
 
 
 @dataclass(frozen=True)
 class Ruleset:
-    """One `quality` entry: a DQDL ruleset whose rules share a severity."""
+    """One `quality` entry: a DQDL ruleset whose rules share what failing means."""
 
     text: str
     severity: Severity = "error"
+    quarantine_rows: bool = False
     description: str = ""
     line: int = field(default=0, compare=False)
 
@@ -176,8 +186,17 @@ class Contract:
         from lake_pipeline.contracts.rules import name_rules, parse  # late: rules are made of this module
 
         return name_rules(
-            (rule, ruleset.severity) for ruleset in self.quality for rule in parse(ruleset.text)
+            (rule, ruleset.severity, ruleset.quarantine_rows)
+            for ruleset in self.quality
+            for rule in parse(ruleset.text)
         )
+
+    @cached_property
+    def analyzers(self) -> tuple[Rule, ...]:
+        """What the rulesets measure besides their rules, to be kept as history; each once."""
+        from lake_pipeline.dqdl import parse
+
+        return tuple(dict.fromkeys(a for ruleset in self.quality for a in parse(ruleset.text).analyzers))
 
     @cached_property
     def hash(self) -> str:
@@ -185,7 +204,9 @@ class Contract:
         meaning = {
             "columns": [column.meaning for column in self.columns],
             "primary_key": self.primary_key,
-            "rules": sorted({(str(check.rule), check.severity) for check in self.checks}),
+            "rules": sorted(
+                {(str(c.rule), "quarantine_rows" if c.quarantine_rows else c.severity) for c in self.checks}
+            ),
             "drift": vars(self.drift),
         }
         return hashlib.sha256(json.dumps(meaning, sort_keys=True, default=repr).encode()).hexdigest()

@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from typing import get_args
 
 from lake_pipeline import dqdl
 from lake_pipeline.contracts.document import Node
 from lake_pipeline.contracts.model import AnyRule, Column, QualityRule, Ruleset, Severity
+from lake_pipeline.contracts.on_fail import check_row_level, read_on_fail
 from lake_pipeline.contracts.problems import Reporter, Span
 from lake_pipeline.errors import did_you_mean
 
-SEVERITIES: tuple[Severity, ...] = get_args(Severity)
 METRIC_IN_DQDL = {
     "nullValues": 'IsComplete "column"',
     "missingValues": 'IsComplete "column"',
@@ -46,15 +45,15 @@ def parse(text: str) -> tuple[AnyRule, ...]:
     return dqdl.parse(text).rules
 
 
-def name_rules(rules: Iterable[tuple[AnyRule, Severity]]) -> tuple[QualityRule, ...]:
+def name_rules(rules: Iterable[tuple[AnyRule, Severity, bool]]) -> tuple[QualityRule, ...]:
     """Give every rule its slug as a name, and repeats of one a number: `row_count`, `row_count_2`."""
     taken: dict[str, QualityRule] = {}
-    for rule, severity in rules:
+    for rule, severity, quarantine_rows in rules:
         name, number = rule.slug, 1
         while name in taken:
             number += 1
             name = f"{rule.slug}_{number}"
-        taken[name] = QualityRule(name, rule, severity)
+        taken[name] = QualityRule(name, rule, severity, quarantine_rows)
     return tuple(taken.values())
 
 
@@ -74,14 +73,16 @@ def _read_entry(entry: Node, columns: tuple[Column, ...], report: Reporter) -> R
     if kind != "custom" or engine.lower() != "dqdl":
         _refuse_language(entry, kind, engine, report)
         return None
-    severity = _severity(entry, report)
+    severity, quarantine_rows = read_on_fail(entry, report)
     body = entry.get("implementation")
     if body is None or not isinstance(body.value, str) or not body.value.strip():
         message = "This quality entry has no ruleset."
         report.add(entry.at("implementation"), message, "Write `implementation: |` and `Rules = [ … ]`.")
         return None
-    _check_ruleset(body, columns, report)
-    return Ruleset(body.value.strip(), severity, entry.text("description"), body.span.line)
+    rules = _check_ruleset(body, columns, report)
+    if quarantine_rows:
+        check_row_level(body, rules, report)
+    return Ruleset(body.value.strip(), severity, quarantine_rows, entry.text("description"), body.span.line)
 
 
 def _refuse_language(entry: Node, kind: str, engine: str, report: Reporter) -> None:
@@ -96,18 +97,8 @@ def _refuse_language(entry: Node, kind: str, engine: str, report: Reporter) -> N
     report.add(entry.at("type"), f'A quality entry of type "{kind}" would not be evaluated.', hint)
 
 
-def _severity(entry: Node, report: Reporter) -> Severity:
-    given = entry.text("severity") or "error"
-    for known in SEVERITIES:
-        if given == known:
-            return known
-    valid = " and ".join(f'"{known}"' for known in SEVERITIES)
-    hint = f"Valid are {valid}.{did_you_mean(given, SEVERITIES)}"
-    report.add(entry.entries["severity"].span, f'The severity "{given}" is unknown.', hint)
-    return "error"
-
-
-def _check_ruleset(body: Node, columns: tuple[Column, ...], report: Reporter) -> None:
+def _check_ruleset(body: Node, columns: tuple[Column, ...], report: Reporter) -> tuple[AnyRule, ...]:
+    """The ruleset's rules, those of a text that cannot be parsed being none."""
     text = str(body.value)
     try:
         ruleset = dqdl.parse(text)
@@ -116,16 +107,17 @@ def _check_ruleset(body: Node, columns: tuple[Column, ...], report: Reporter) ->
         place = body.where(error.line, error.column)
         span = Span(place.line, place.column, max(1, error.span.end - error.span.start))
         report.add(span, f"DQDL: {message}")
-        return
+        return ()
     known = [column.name for column in columns if column.name]
     for warning in ruleset.warnings:
         hint = "Write two quality entries, or remove what is not read."
         report.add(body.span, f"DQDL: {warning}", hint)
-    for rule in ruleset.rules:
+    for rule in (*ruleset.rules, *ruleset.analyzers):
         for name in columns_of(rule):
             if name.split(".")[0] not in known and name not in known:
                 hint = f"The columns are {', '.join(known)}.{did_you_mean(name, known)}"
                 report.add(_mention(body, rule, name), f'DQDL: no column "{name}" in this contract.', hint)
+    return ruleset.rules
 
 
 def columns_of(rule: AnyRule) -> Iterator[str]:

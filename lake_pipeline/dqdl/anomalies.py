@@ -4,10 +4,11 @@ Method. The expected value is the median of the history; the usual difference is
 deviation from it, scaled to a standard deviation (1.4826 · MAD). Both are robust: half of the history may be
 anomalous itself. With 21 or more earlier values, the same is done with those of the same phase of a period of
 seven (the same weekday, for daily partitions), and the phase is used when its values are on average less than
-half as far from their median. The spread is at least 1 % of the expected value, so that a constant history does not make the least
-change an anomaly. More than 3.5 spreads away is an anomaly.
+half as far from their median. The spread is at least 1 % of the expected value, so that a constant history does
+not make the least change an anomaly. More than 3.5 spreads away is an anomaly.
 
-Fewer than three earlier values say nothing: the rule passes, and its metrics carry no bounds.
+Fewer than three earlier values say nothing: the rule passes, and its metrics carry no bounds. More than 91
+(13 weeks of days) are not looked at.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 MINIMUM = 3
+LONGEST = 91
 PERIOD = 7
 PERIODS = 3
 LIMIT = 3.5
@@ -50,7 +52,7 @@ def expect(history: Sequence[float]) -> Expectation | None:
     >>> expect([100, 101, 99, 100, 5000]).allows(200)
     False
     """
-    values = [float(v) for v in history if math.isfinite(v)]
+    values = [float(v) for v in history[:LONGEST] if math.isfinite(v)]
     if len(values) < MINIMUM:
         return None
     phase = values[PERIOD - 1 :: PERIOD]

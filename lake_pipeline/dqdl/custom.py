@@ -11,6 +11,7 @@ import sqlglot
 from sqlglot import exp
 
 from lake_pipeline.dqdl import sql
+from lake_pipeline.dqdl.clock import at
 from lake_pipeline.dqdl.measure import (
     Finding,
     Lookup,
@@ -36,7 +37,7 @@ MATCHES = {"total": dt.int64, "matched": dt.int64}
 def custom_sql(subject: Subject) -> Measure:
     """With a condition the result is one number; without, the passing rows by the columns selected."""
     (text,) = subject.rule.names
-    statement = sql.query(text, subject.sources)
+    statement = at(sql.query(text, subject.sources), subject.now)
     connection = subject.engine.connection
     if subject.rule.condition is not None:
         select, schema, decide = _scalar(statement, connection), SCALAR, _decide_scalar
@@ -52,7 +53,7 @@ def custom_sql(subject: Subject) -> Measure:
 def custom_number(subject: Subject) -> Measure:
     """The one number that a query returns."""
     (text,) = subject.rule.names
-    select = _scalar(sql.query(text, subject.sources), subject.engine.connection)
+    select = _scalar(at(sql.query(text, subject.sources), subject.now), subject.engine.connection)
     run = partial(_per_group, subject, select, SCALAR)
 
     def decide(row: Row) -> Finding:

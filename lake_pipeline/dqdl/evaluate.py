@@ -14,13 +14,14 @@ from lake_pipeline.dqdl.answers import Answers
 from lake_pipeline.dqdl.attempt import Failure, attempt
 from lake_pipeline.dqdl.composites import combined
 from lake_pipeline.dqdl.files import File
-from lake_pipeline.dqdl.nodes import Ruleset
+from lake_pipeline.dqdl.nodes import Rule, Ruleset
 from lake_pipeline.dqdl.outcomes import ERROR, FAILED, PASSED, Analysis, Evaluation, Outcome, RowBuilder
 from lake_pipeline.dqdl.parser import parse
+from lake_pipeline.dqdl.past import History, Past, Surroundings, depth, series
 from lake_pipeline.dqdl.plan import Data, Step, plan
 from lake_pipeline.dqdl.rows import row_results
 from lake_pipeline.dqdl.samples import add_samples
-from lake_pipeline.dqdl.subject import Engine, Group, History
+from lake_pipeline.dqdl.subject import Engine, Group
 from lake_pipeline.errors import UsageError, did_you_mean
 
 
@@ -44,7 +45,7 @@ def evaluate(
     >>> [outcome.status for outcome in found.outcomes]
     ['Passed', 'Failed']
     """
-    data = _data(table, sources, files, history, now)
+    data = data_of(table, sources, Surroundings(history, files), now)
     return _evaluate(_ruleset(ruleset), data)[None]
 
 
@@ -55,15 +56,18 @@ def evaluate_by(
     *,
     keys: Iterable[str],
     sources: Mapping[str, Any] | None = None,
-    files: Sequence[File] | None = None,
-    history: History | None = None,
+    files: Sequence[File] | Mapping[str, Sequence[File]] | None = None,
+    history: History | Past | None = None,
     now: datetime | None = None,
 ) -> dict[str, Evaluation]:
     """One evaluation for each of ``keys``, the values of column ``by``; also for keys without rows.
 
     Equal to evaluating the rows of each key alone, without the column ``by``, at the cost of one scan.
+    ``files`` may be those of each key. ``history`` may be a :class:`~lake_pipeline.dqdl.past.Past`, which is
+    asked for the history of each key, and told what was measured of it, in the order of ``keys``.
     """
-    data = _data(table, sources, files, history, now)
+    around = Surroundings(history, files)
+    data = data_of(table, sources, around, now)
     if by not in data.table.columns:
         raise UsageError(f'There is no column "{by}" to group by.{did_you_mean(by, data.table.columns)}')
     grouped = data.table
@@ -71,8 +75,11 @@ def evaluate_by(
         grouped = grouped.mutate(**{by: grouped[by].cast("string")})
     names = tuple(dict.fromkeys(keys))
     if len(names) == 1:  # grouping by one more column would double what uniqueness costs
+        around.turn(names[0])
         alone = grouped.filter(grouped[by] == names[0]).drop(by)
-        return {names[0]: _evaluate(_ruleset(ruleset), replace(data, table=alone))[None]}
+        found = _evaluate(_ruleset(ruleset), replace(data, table=alone))
+        around.judged(names[0], found[None].series)
+        return {names[0]: found[None]}
     engine = replace(data.engine, by=by, keys=names)
     found = _evaluate(_ruleset(ruleset), replace(data, engine=engine, table=grouped))
     return {key: found[key] for key in engine.keys}
@@ -82,19 +89,21 @@ def _ruleset(ruleset: Ruleset | str) -> Ruleset:
     return parse(ruleset) if isinstance(ruleset, str) else ruleset
 
 
-def _data(
+def data_of(
     table: Any,
     sources: Mapping[str, Any] | None,
-    files: Sequence[File] | None,
-    history: History | None,
+    around: Surroundings,
     now: datetime | None,
 ) -> Data:
-    tables = {name: as_table(source) for name, source in (sources or {}).items()}
+    """What rules are evaluated on: the tables on their engine, and the moment."""
     primary = as_table(table)
+    tables = {name: as_table(source) for name, source in (sources or {}).items()}
+    # a table that is compared with itself has to be two, or its columns cannot be told apart
+    tables = {name: source.view() if source.equals(primary) else source for name, source in tables.items()}
     moment = now or datetime.now(UTC)
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
-    return Data(Engine(_connection([primary, *tables.values()])), primary, tables, moment, history, files)
+    return Data(Engine(_connection([primary, *tables.values()])), primary, tables, moment, around)
 
 
 def as_table(table: Any) -> ir.Table:
@@ -119,30 +128,58 @@ def _in_memory(table: ir.Table) -> bool:
 def _evaluate(ruleset: Ruleset, data: Data) -> dict[Group, Evaluation]:
     planned = plan(ruleset.rules, data, ruleset.analyzers)
     answers = Answers(planned, data.engine)
-    groups: tuple[Group, ...] = data.engine.keys if data.engine.by is not None else (None,)
-    outcomes = {
-        rule: {group: _outcome(step, answers, group) for group in groups}
-        for rule, step in planned.steps.items()
-    }
+    alone = {rule for rule in planned.steps if data.engine.by is not None and _needs_own_scan(rule)}
+    outcomes: dict[Rule, dict[Group, Outcome]] = {rule: {} for rule in planned.steps}
+    analyses: dict[Group, tuple[Analysis, ...]] = {}
+    own: dict[Group, Data] = {}
+    for group in data.engine.keys if data.engine.by is not None else (None,):
+        own[group] = _of_group(data, group)
+        for rule, step in planned.steps.items():
+            judged = _by_itself(rule, own[group]) if rule in alone else _outcome(step, answers, group)
+            outcomes[rule][group] = judged
+        analyses[group] = tuple(_analysis(planned.analyses[a], answers, group) for a in ruleset.analyzers)
+        if group is not None:  # what is measured of one is history of those after it
+            data.around.judged(group, _series(outcomes, analyses, group))
     for rule, step in planned.steps.items():
-        add_samples(outcomes[rule], step.measure, data.engine)
+        if rule not in alone:
+            add_samples(outcomes[rule], step.measure, data.engine)
     found = {}
-    for group in groups:
-        own = _of_group(data, group)
+    for group, its in own.items():
         of_rules = {rule: by_group[group] for rule, by_group in outcomes.items()}
-        whole = tuple(combined(rule, of_rules, own) for rule in ruleset.rules)
-        analyses = tuple(_analysis(planned.analyses[a], answers, group) for a in ruleset.analyzers)
-        found[group] = Evaluation(whole, analyses, _row_builder(ruleset, own, whole))
+        whole = tuple(combined(rule, of_rules, its) for rule in ruleset.rules)
+        rows = _row_builder(ruleset, its, whole)
+        found[group] = Evaluation(whole, analyses[group], _series(outcomes, analyses, group), rows)
     return found
+
+
+def _series(
+    outcomes: Mapping[Rule, Mapping[Group, Outcome]],
+    analyses: Mapping[Group, Sequence[Analysis]],
+    group: Group,
+) -> dict[str, float]:
+    """What was measured of a group, as history names it."""
+    measured = [(rule, by_group[group].metrics) for rule, by_group in outcomes.items()]
+    measured += [(analysis.analyzer, analysis.metrics) for analysis in analyses[group]]
+    return {series(rule, name): value for rule, metrics in measured for name, value in metrics.items()}
+
+
+def _needs_own_scan(rule: Rule) -> bool:
+    """Whether what is measured depends on a group's history, so that groups cannot share a scan."""
+    return rule.type == "ColumnValues" and depth(rule.condition) > 0
+
+
+def _by_itself(rule: Rule, data: Data) -> Outcome:
+    return _evaluate(Ruleset.of([rule]), data)[None].outcomes[0]
 
 
 def _of_group(data: Data, group: Group) -> Data:
     """The data of one group, as if it were alone."""
     by = data.engine.by
-    if by is None:
+    if by is None or group is None:
         return data
+    data.around.turn(group)
     alone = data.table.filter(data.table[by] == group).drop(by)
-    return replace(data, engine=Engine(data.engine.connection), table=alone)
+    return replace(data, engine=Engine(data.engine.connection), table=alone, around=data.around.fixed())
 
 
 def _row_builder(ruleset: Ruleset, data: Data, outcomes: Sequence[Outcome]) -> RowBuilder:

@@ -10,7 +10,7 @@ from typing import Any, cast
 
 from lake_pipeline.dqdl.conditions import TESTS, instant_of, meets
 from lake_pipeline.dqdl.files import File, below, normal
-from lake_pipeline.dqdl.measure import Finding, Measure, analyzes, found, judge, measures, ratio
+from lake_pipeline.dqdl.measure import Finding, Measure, Row, analyzes, found, judge, measures, ratio
 from lake_pipeline.dqdl.nodes import Condition, Size, Text
 from lake_pipeline.dqdl.subject import RuleError, Subject
 from lake_pipeline.errors import did_you_mean
@@ -42,23 +42,26 @@ def file_size(subject: Subject) -> Measure:
 @analyzes("FileFreshness")
 def file_ages(subject: Subject) -> Measure:
     """The age in hours of the newest and of the oldest file."""
-    hours = [(subject.now - modified(f)).total_seconds() / 3600 for f in chosen(subject, subject.rule.names)]
-    return _extremes("FileFreshness", hours)
+    return _extremes(subject, "FileFreshness", lambda f: (subject.now - modified(f)).total_seconds() / 3600)
 
 
 @analyzes("FileSize")
 def file_sizes(subject: Subject) -> Measure:
     """The least and the greatest size in bytes."""
-    return _extremes("FileSize", [float(f.size) for f in chosen(subject, subject.rule.names)])
+    return _extremes(subject, "FileSize", lambda f: float(f.size))
 
 
 @measures("FileUniqueness")
 def file_uniqueness(subject: Subject) -> Measure:
     """The share of files whose content no other file has."""
-    files = chosen(subject, subject.rule.names)
-    counted = Counter(contents(files))
-    alone = sum(1 for count in counted.values() if count == 1)
-    return Measure(lambda row: judge(subject, "Dataset.*.FileUniqueness", ratio(alone, len(files))))
+
+    def decide(_: Row) -> Finding:
+        files = chosen(subject, subject.rule.names)
+        counted = Counter(contents(files))
+        alone = sum(1 for count in counted.values() if count == 1)
+        return judge(subject, "Dataset.*.FileUniqueness", ratio(alone, len(files)))
+
+    return Measure(decide)
 
 
 @measures("FileMatch")
@@ -70,7 +73,7 @@ def file_match(subject: Subject) -> Measure:
         hint = did_you_mean(algorithm.upper(), ALGORITHMS)
         raise RuleError(f'unknown hashAlgorithm "{algorithm}"; known: {", ".join(ALGORITHMS)}.{hint}')
     if len(names) == 2:
-        return _same_files(subject, algorithm.upper())
+        return Measure(lambda row: _same_files(subject, algorithm.upper()))
     if subject.rule.condition is None:
         raise RuleError("FileMatch has no metric of its own; give it checksums or two paths")
     test = _listed(subject.rule.condition)
@@ -90,13 +93,13 @@ def _listed(condition: Condition) -> Callable[[str], bool]:
     return lambda digest: (digest in wanted) == (condition.op in ("=", "in"))
 
 
-def _same_files(subject: Subject, algorithm: str) -> Measure:
+def _same_files(subject: Subject, algorithm: str) -> Finding:
     """Two files have the same checksum; of two folders, the files of the same relative names have."""
     first, second = (_by_name(chosen(subject, (path,)), path) for path in subject.rule.names)
     metric = "Dataset.*.FileMatch.Compliance"
     if not first or not second:
         missing = subject.rule.names[0] if not first else subject.rule.names[1]
-        return Measure(lambda row: Finding(False, {}, f"There is no file at {missing}"))
+        return Finding(False, {}, f"There is no file at {missing}")
     names = sorted({*first, *second})
     different = [
         name
@@ -107,7 +110,7 @@ def _same_files(subject: Subject, algorithm: str) -> Measure:
     ]
     share = 1.0 - len(different) / len(names)
     reason = f"Files that differ: {_some(different)}" if different else None
-    return Measure(lambda row: Finding(not different, {metric: share}, reason))
+    return Finding(not different, {metric: share}, reason)
 
 
 def _by_name(files: Sequence[File], path: str) -> dict[str, File]:
@@ -157,10 +160,15 @@ def contents(files: Sequence[File]) -> list[Any]:
 
 
 def _share(subject: Subject, rule_type: str, passes: Callable[[File], bool]) -> Measure:
+    """Judged when it is decided, and not when it is planned: which files there are depends on the group."""
+    return Measure(lambda row: _of_share(subject, rule_type, passes))
+
+
+def _of_share(subject: Subject, rule_type: str, passes: Callable[[File], bool]) -> Finding:
     files = chosen(subject, subject.rule.names)
     metric = f"Dataset.*.{rule_type}.Compliance"
     if not files:
-        return Measure(lambda row: Finding(False, {}, "There is no file to judge"))
+        return Finding(False, {}, "There is no file to judge")
     failing = [file.uri for file in files if not passes(file)]
     share = ratio(len(files) - len(failing), len(files))
     fast = (subject.rule.tag("failFast") or "").lower() == "true"
@@ -171,7 +179,7 @@ def _share(subject: Subject, rule_type: str, passes: Callable[[File], bool]) -> 
         f"are not {subject.rule.condition}: {_some(failing)}"
         + (f" (the threshold is {threshold})" if threshold is not None else "")
     )
-    return Measure(lambda row: Finding(passed, {metric: share}, None if passed else reason))
+    return Finding(passed, {metric: share}, None if passed else reason)
 
 
 def _some(names: Sequence[str]) -> str:
@@ -179,14 +187,15 @@ def _some(names: Sequence[str]) -> str:
     return ", ".join(names[:SHOWN]) + more
 
 
-def _extremes(rule_type: str, values: Sequence[float]) -> Measure:
-    if not values:
-        raise RuleError("there is no file to measure")
-    metrics = {
-        f"Dataset.*.{rule_type}.Minimum": min(values),
-        f"Dataset.*.{rule_type}.Maximum": max(values),
-    }
-    return Measure(lambda row: found(metrics))
+def _extremes(subject: Subject, rule_type: str, value: Callable[[File], float]) -> Measure:
+    def decide(_: Row) -> Finding:
+        values = [value(file) for file in chosen(subject, subject.rule.names)]
+        if not values:
+            raise RuleError("there is no file to measure")
+        metric = f"Dataset.*.{rule_type}"
+        return found({f"{metric}.Minimum": min(values), f"{metric}.Maximum": max(values)})
+
+    return Measure(decide)
 
 
 def _no_specials(condition: Condition) -> None:

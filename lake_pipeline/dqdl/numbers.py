@@ -107,11 +107,14 @@ def _information(keyed: ir.Table, engine: Engine) -> Mapping[Group, Row]:
     counted = keyed.aggregate(occurs=keyed.count(), by=[*engine.group_columns, "__key"])
     occurs = counted.occurs.cast(dt.float64)
     weighted = occurs * ibis.ifelse(occurs > 1.0, occurs, 1.0).ln()
-    return engine.rows(engine.grouped(counted, {"values": occurs.sum(), "weighted": weighted.sum()}))
+    wanted = {"values": occurs.sum(), "weighted": weighted.sum(), "kinds": counted.count()}
+    return engine.rows(engine.grouped(counted, wanted))
 
 
 def _entropy(row: Row) -> float:
     """``-Σ p ln p`` with ``p = n / N`` is ``ln N - Σ n ln n / N``."""
     if not row["values"]:
         return math.nan
+    if row["kinds"] == 1:  # exactly, however an engine rounds its logarithms
+        return 0.0
     return max(0.0, math.log(number(row["values"])) - number(row["weighted"]) / number(row["values"]))

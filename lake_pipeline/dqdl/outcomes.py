@@ -42,10 +42,15 @@ RowBuilder = Callable[[bool], ir.Table]
 
 @dataclass(frozen=True)
 class Evaluation:
-    """The outcomes of a ruleset, in its order, and what its analyzers measured."""
+    """The outcomes of a ruleset, in its order, and what its analyzers measured.
+
+    ``series`` is what to keep as history: the metrics of rules and analyzers by names that no two rules
+    share (see :func:`lake_pipeline.dqdl.past.series`).
+    """
 
     outcomes: tuple[Outcome, ...]
     analyses: tuple[Analysis, ...] = ()
+    series: Mapping[str, float] = field(default_factory=dict)
     build_rows: RowBuilder | None = field(default=None, compare=False, repr=False)
 
     @property
@@ -55,7 +60,7 @@ class Evaluation:
 
     @property
     def metrics(self) -> dict[str, float]:
-        """All metrics of rules and analyzers by name: what is to be stored as history."""
+        """All metrics of rules and analyzers by name."""
         found: dict[str, float] = {}
         for metrics in (*(o.metrics for o in self.outcomes), *(a.metrics for a in self.analyses)):
             found.update(metrics)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -20,10 +20,11 @@ import lake_pipeline.dqdl.shares  # noqa: F401 (these modules register their mea
 from lake_pipeline.dqdl import sql
 from lake_pipeline.dqdl.analyzers import analyzer
 from lake_pipeline.dqdl.attempt import Failure, attempt
-from lake_pipeline.dqdl.files import File
+from lake_pipeline.dqdl.clock import at
 from lake_pipeline.dqdl.measure import MEASURES, Measure
 from lake_pipeline.dqdl.nodes import AnyRule, Composite, Rule
-from lake_pipeline.dqdl.subject import Engine, History, RuleError, Subject
+from lake_pipeline.dqdl.past import Surroundings
+from lake_pipeline.dqdl.subject import Engine, RuleError, Subject
 
 
 @dataclass(frozen=True)
@@ -58,13 +59,13 @@ class Data:
     table: ir.Table
     sources: Mapping[str, ir.Table]
     now: datetime
-    history: History | None = None
-    files: Sequence[File] | None = None
+    around: Surroundings = field(default_factory=Surroundings)
+    hidden: tuple[str, ...] = ()
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """The columns that rules see: all but the group's."""
-        return tuple(name for name in self.table.columns if name != self.engine.by)
+        """The columns that rules see: all but the group's, and those that are hidden from them."""
+        return tuple(name for name in self.table.columns if name not in (self.engine.by, *self.hidden))
 
 
 def leaves(rules: Iterable[AnyRule]) -> Iterator[Rule]:
@@ -94,8 +95,7 @@ def plan(rules: Sequence[AnyRule], data: Data, analyzers: Sequence[Rule] = ()) -
             where,
             data.sources,
             data.now,
-            data.history,
-            data.files,
+            data.around,
         )
         measure = attempt(partial(build, subject))
         if isinstance(measure, Failure):
@@ -151,9 +151,9 @@ def _with_where(
 
 def _where(text: str, data: Data) -> exp.Expr:
     """The predicate of a ``where``, if the engine understands it on this table."""
-    parsed = sql.predicate(text)
+    parsed = at(sql.predicate(text), data.now)
     if any(column.name == data.engine.by for column in parsed.find_all(exp.Column)):
         raise RuleError(f'Column "{data.engine.by}" does not exist.')
     probe = sql.with_predicates(data.engine.connection, data.table, {"probe": parsed})
-    data.engine.connection.to_pyarrow(probe.limit(0))
+    data.engine.connection.to_pyarrow(probe.select("probe").limit(0))
     return parsed

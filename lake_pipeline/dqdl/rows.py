@@ -22,6 +22,13 @@ ADDED = (PASS, FAIL, SKIP, RESULT)
 TEXTS = "array<string>"
 
 
+def row_level(rule: AnyRule) -> bool:
+    """Whether a rule has a verdict on each row; a composite, when all of its parts have."""
+    if isinstance(rule, Composite):
+        return all(map(row_level, rule.rules))
+    return RULE_TYPES[rule.type].row_level and not (rule.type == "CustomSql" and rule.condition is not None)
+
+
 @dataclass(frozen=True)
 class Marked:
     """A table with a boolean column for each rule that has row-level results; NULL: skipped."""

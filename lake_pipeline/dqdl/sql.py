@@ -65,7 +65,7 @@ def over(
     number = next(_NUMBERS)
     renamed = {name.lower(): f"__view_{number}_{i}" for i, name in enumerate(tables)}
     views = ", ".join(
-        f"{quoted(renamed[name.lower()], connection)} AS ({connection.compile(table)})"
+        f"{quoted(renamed[name.lower()], connection)} AS ({_compiled(connection, table)})"
         for name, table in tables.items()
     )
     query = _renamed(sqlglot.parse_one(select, read=connection.dialect), renamed, number)
@@ -76,6 +76,15 @@ def over(
         ctes = ", ".join(cte.sql(dialect=connection.dialect) for cte in own.expressions)
         views, text = f"{views}, {ctes}", query.sql(dialect=connection.dialect)
     return connection.sql(f"WITH {views} {text}", schema=sch.Schema(dict(schema)))
+
+
+def _compiled(connection: Connection, table: ir.Table) -> str:
+    """The table as a query; views inside it get names of their own, each time that it is used."""
+    text = connection.compile(table)
+    if "__view_" not in text:
+        return text
+    own = _renamed(sqlglot.parse_one(text, read=connection.dialect), {}, next(_NUMBERS))
+    return own.sql(dialect=connection.dialect)
 
 
 def _renamed(query: exp.Expr, tables: Mapping[str, str], number: int) -> exp.Expr:

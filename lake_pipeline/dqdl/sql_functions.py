@@ -1,4 +1,4 @@
-"""The functions that SQL in a rule may call: they see their arguments, and at most the clock or a die.
+"""The functions that SQL in a rule may call: they see their arguments, and at most the time or a die.
 
 Names of sqlglot's classes. No function here reads a file, an address, a setting, a secret or a catalog, and
 none makes rows; what is not listed is refused, so that a new function is refused until someone has read it.
@@ -95,8 +95,6 @@ ALLOWED = frozenset(
         "Csch",
         "CumeDist",
         "CurrentDate",
-        "CurrentDatetime",
-        "CurrentTime",
         "CurrentTimestamp",
         "Date",
         "DateAdd",
@@ -193,7 +191,6 @@ ALLOWED = frozenset(
         "Length",
         "Levenshtein",
         "Ln",
-        "Localtime",
         "Localtimestamp",
         "Log",
         "LogicalAnd",
@@ -385,5 +382,17 @@ ALLOWED = frozenset(
 
 # Functions sqlglot has no class for, of the same meaning in Spark and DuckDB.
 ALLOWED_NAMES = frozenset(
-    ("bround", "char_length", "degrees", "isnan", "len", "ltrim", "mod", "positive", "radians", "rtrim")
+    (
+        "bround",
+        "char_length",
+        "degrees",
+        "isnan",
+        "len",
+        "ltrim",
+        "mod",
+        "now",
+        "positive",
+        "radians",
+        "rtrim",
+    )
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -12,10 +12,10 @@ import ibis.expr.types as ir
 
 from lake_pipeline.dqdl.files import File
 from lake_pipeline.dqdl.nodes import Rule
+from lake_pipeline.dqdl.past import Surroundings
 from lake_pipeline.errors import Terminal, did_you_mean
 
 Group = str | None
-History = Mapping[str, Sequence[float]]
 
 
 class RuleError(Terminal):
@@ -76,8 +76,12 @@ class Subject:
     kept: ir.BooleanValue | None
     sources: Mapping[str, ir.Table]
     now: datetime
-    history: History | None = None
-    files: Sequence[File] | None = None
+    around: Surroundings = field(default_factory=Surroundings)
+
+    @property
+    def files(self) -> Sequence[File] | None:
+        """The files of the group being judged; None where none are known."""
+        return self.around.files
 
     def column(self, name: str) -> ir.Value:
         """The column of a name, perhaps in backquotes, or the field ``a.b`` of a struct."""
@@ -107,8 +111,8 @@ class Subject:
         return self.sources[name]
 
     def history_of(self, metric: str) -> Sequence[float]:
-        """Earlier values of a metric, the newest first."""
-        return () if self.history is None else self.history.get(metric, ())
+        """Earlier values of the rule's metric, the newest first."""
+        return self.around.values(self.rule, metric)
 
 
 def resolve(table: ir.Table, name: str, columns: Sequence[str] | None = None) -> ir.Value:
@@ -118,13 +122,13 @@ def resolve(table: ir.Table, name: str, columns: Sequence[str] | None = None) ->
     for candidate in (name, plain):
         if candidate in known:
             return table[candidate]
-    head, *fields = plain.split(".")
+    head, *path = plain.split(".")
     value: ir.Value | None = table[head] if head in known else None
-    for field in fields:
-        if not isinstance(value, ir.StructValue) or field not in value.names:
+    for step in path:
+        if not isinstance(value, ir.StructValue) or step not in value.names:
             value = None
             break
-        value = value[field]
+        value = value[step]
     if value is None:
         raise RuleError(f'Column "{name}" does not exist.{did_you_mean(plain, known)}')
     return value

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
+import pyarrow as pa
 import sqlglot
 from sqlglot import exp
 from sqlglot.errors import SqlglotError
@@ -29,6 +30,17 @@ def query(lake: Lake, engine: DuckDB, sql: str) -> tuple[list[str], list[tuple[A
         paths[name] = [store.fetch(store.key(f.uri), engine.folder / "fetched") for f in files]
     schemas = {name: lake.tables.arrow_schema(name) for name in wanted if not paths[name]}
     return engine.select(sql, paths, schemas)
+
+
+def query_table(lake: Lake, engine: DuckDB, backend: Any, name: str) -> Any:
+    """A table of the lake, ``zone.dataset``, as its current snapshot is, for expressions of Ibis."""
+    tables_in(f"SELECT 1 FROM {name}", lake.tables.names(), dataset_folders(lake.settings.dataset_folders))
+    store, files = lake.zone(name.partition(".")[0]), lake.tables.files(name)
+    paths = [store.fetch(store.key(f.uri), engine.folder / "fetched") for f in files]
+    if paths:
+        return engine.table(backend, paths)
+    schema = lake.tables.arrow_schema(name)
+    return engine.arrow(backend, schema.empty_table() if schema is not None else pa.table({}))
 
 
 def tables_in(sql: str, known: list[str], datasets: Collection[str] = ()) -> list[str]:

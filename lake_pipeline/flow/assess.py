@@ -7,7 +7,8 @@ has its data files, as yet without being part of it.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import ibis
@@ -19,7 +20,15 @@ from lake_pipeline.engines.transform import TransformError
 from lake_pipeline.flow.audit import Verdict, audit, failure_reasons
 from lake_pipeline.flow.candidate import Candidate
 from lake_pipeline.flow.context import Step, Work
-from lake_pipeline.flow.held import quarantine_batch, quarantine_losers, validated_files
+from lake_pipeline.flow.held import (
+    quarantine_batch,
+    quarantine_losers,
+    quarantine_sifted,
+    validated_files,
+)
+from lake_pipeline.flow.history import MetricHistory
+from lake_pipeline.flow.landed import landed_files
+from lake_pipeline.flow.sift import Sifted, sift
 from lake_pipeline.reasons import DATA_QUALITY, TRANSFORM, Reason
 
 
@@ -37,7 +46,8 @@ class Assessment:
 
     files: its staged rows. filtered, duplicates: the rows that did not get there. verdicts: of the schema
     and the rules. rejected: data files for the quarantine, of the rows that lost their key or, where it is
-    refused, of the `held` rows of the batch. failure: why the transform failed.
+    refused, of the `held` rows of the batch. failure: why the transform failed. sifted: the rows that left because
+    they fail a rule that quarantines rows. metrics: what was measured, by the names of history.
     """
 
     partition: str
@@ -48,6 +58,8 @@ class Assessment:
     rejected: tuple[str, ...] = ()
     held: int = 0
     failure: str = ""
+    sifted: int = 0
+    metrics: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def refused(self) -> bool:
@@ -76,20 +88,65 @@ def assess(work: Work, request: Request) -> Assessed:
     backend = work.engine.ibis()
     partitions = [c.partition for c in todo]
     sources = source_tables(work, backend, request.sources)
-    verdicts = audit(work.dataset, staged_rows(work, backend, staged), partitions, sources)
-    return Assessed(tuple(one(work, c, staged, verdicts[c.partition]) for c in todo))
+    history = history_of(work, todo)
+    rows, keep = staged_rows(work, backend, staged), partial(work.engine.keep, backend)
+    sifted = sift(work.dataset, rows, partitions, sources, history=history, now=work.at, keep=keep)
+    staged = restaged(work, backend, staged, sifted, todo)
+    verdicts = audit(
+        work.dataset,
+        staged_rows(work, backend, staged),
+        partitions,
+        sources,
+        history=history,
+        files={
+            c.partition: landed_files(c.manifest, c.validated.receipts, work.lake.zone("raw")) for c in todo
+        },
+        now=work.at,
+        sifted=sifted,
+    )
+    return Assessed(
+        tuple(
+            one(work, c, staged, sifted, verdicts[c.partition], history.measured(c.partition)) for c in todo
+        )
+    )
 
 
 STEP = Step("curate", assess, Request, Assessed)
 
 
-def one(work: Work, candidate: Candidate, staged: Staged, verdicts: tuple[Verdict, ...]) -> Assessment:
+def history_of(work: Work, todo: list[Candidate]) -> MetricHistory:
+    """What the candidates' rules look back at: the audits of the lake that rules compare with."""
+    if work.reference:
+        return MetricHistory(work.reference, work.dataset)
+    return MetricHistory(work.lake, work.dataset, max(c.manifest.number for c in todo))
+
+
+def restaged(work: Work, backend: Any, staged: Staged, sifted: Sifted, todo: list[Candidate]) -> Staged:
+    """The staged partitions; those that rows leave are written anew, without them."""
+    if not sifted.rows:
+        return staged
+    left = sorted(sifted.rows)
+    rest = sifted.staying.filter(sifted.staying["_partition"].isin(left))
+    landing = {id_: position for c in todo for id_, position in c.landing.items()}
+    files = work.engine.copy(backend, rest, "curated", left, {"_source": landing})
+    untouched = [f for f in staged.files if f.partition not in sifted.rows]
+    return replace(staged, files=(*untouched, *files))
+
+
+def one(
+    work: Work,
+    candidate: Candidate,
+    staged: Staged,
+    sifted: Sifted,
+    verdicts: tuple[Verdict, ...],
+    metrics: Mapping[str, float],
+) -> Assessment:
     """A candidate's assessment, with what is rejected of it written."""
     p, held = candidate.partition, 0
     if any(v.refuses for v in verdicts):
         held, rejected = quarantine_batch(work, candidate, failure_reasons(verdicts), DATA_QUALITY)
     else:
-        rejected = quarantine_losers(work, candidate, staged)
+        rejected = quarantine_losers(work, candidate, staged) + quarantine_sifted(work, candidate, sifted)
     return Assessment(
         partition=p,
         files=tuple(f for f in staged.files if f.partition == p),
@@ -98,6 +155,8 @@ def one(work: Work, candidate: Candidate, staged: Staged, verdicts: tuple[Verdic
         verdicts=verdicts,
         rejected=tuple(rejected),
         held=held,
+        sifted=sifted.rows.get(p, 0),
+        metrics=metrics,
     )
 
 

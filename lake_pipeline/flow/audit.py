@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import partial, reduce
 from typing import Any
 
@@ -15,37 +16,25 @@ import pandera.ibis as pandera
 from pandera.errors import SchemaErrors
 
 from lake_pipeline import dqdl
-from lake_pipeline.contracts import Array, Column, Contract, Object
+from lake_pipeline.contracts import Array, Column, Contract, Object, QualityRule
 from lake_pipeline.datasets import Dataset
-from lake_pipeline.dqdl.subject import RuleError
+from lake_pipeline.dqdl.outcomes import ERROR
 from lake_pipeline.engines.casts import Expr
 from lake_pipeline.engines.rows import CONSTRAINTS
+from lake_pipeline.flow.sift import Sifted, visible
 from lake_pipeline.flow.state import Balance
 from lake_pipeline.reasons import Reason
 
 SCHEMA, BALANCE = "schema", "balance"
-
-
-class NotKept(Sequence[float]):
-    """The earlier values of a metric, which the lake does not keep yet: a rule that looks at them is an error."""
-
-    def _refuse(self, *_: Any) -> Any:
-        raise RuleError("the rule asks for earlier values, and the lake does not keep any yet")
-
-    __getitem__ = __iter__ = __len__ = _refuse
-
-
-class NoHistory(dict[str, Sequence[float]]):
-    """The history of metrics while none is kept."""
-
-    def get(self, _: str, __: Any = None) -> NotKept:
-        """What is refused when it is looked at."""
-        return NotKept()
+QUARANTINED = "QuarantinedRows"
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """One check of one partition. severity: ``error`` refuses the partition, ``warning`` warns."""
+    """One check of one partition. severity: ``error`` refuses the partition, ``warning`` warns.
+
+    quarantined: the rows that left because they fail it, where the rest keeps it: that warns, and refuses nothing.
+    """
 
     name: str
     passed: bool
@@ -53,11 +42,17 @@ class Verdict:
     rule: str
     reason: str = ""
     metrics: Mapping[str, float] = field(default_factory=dict)
+    quarantined: int = 0
 
     @property
     def refuses(self) -> bool:
         """Whether the partition cannot be published."""
-        return not self.passed and self.severity == "error"
+        return not self.passed and self.level == "error"
+
+    @property
+    def level(self) -> str:
+        """What failing means here: the severity, but of a check whose failing rows left, ``warning``."""
+        return "warning" if self.quarantined else self.severity
 
 
 def check_names(contract: Contract) -> list[tuple[str, str, str]]:
@@ -75,31 +70,77 @@ def audit(
     staged: Expr,
     partitions: Sequence[str],
     sources: Mapping[str, Expr],
+    *,
+    history: dqdl.Past | None = None,
+    files: Mapping[str, Sequence[dqdl.File]] | None = None,
+    now: datetime | None = None,
+    sifted: Sifted | None = None,
 ) -> dict[str, tuple[Verdict, ...]]:
-    """The verdicts of each partition on the staged rows, in the order of `check_names`, without the balance."""
+    """The verdicts of each partition on the staged rows, in the order of `check_names`, without the balance.
+
+    history: what rules look back at; it is told what is measured of each partition. files: the landed files of
+    each partition. now: the run's time. sifted: what the rules that quarantine rows found; `staged` is then the
+    rows that stay.
+    """
+    partitions = sorted(partitions)
     contract = dataset.contract
     implied = implied_rules(contract)
     rules = [c.rule for c in contract.checks]
     found: Mapping[str, Any] = {}
-    if rules or implied:
-        ruleset = dqdl.Ruleset.of([*rules, *implied])
-        visible = staged.drop("_source", "_record")
+    if rules or implied or contract.analyzers:
+        ruleset = dqdl.Ruleset((*rules, *implied), contract.analyzers)
+        past = AfterSifting(history, sifted) if history is not None and sifted is not None else history
         found = dqdl.evaluate_by(
-            ruleset, visible, keys=list(partitions), sources=sources, history=NoHistory()
+            ruleset, visible(staged), keys=partitions, sources=sources, files=files, history=past, now=now
         )
     broken = schema_faults(contract, staged, partitions)
     verdicts = {}
     for partition in partitions:
         outcomes = found[partition].outcomes if found else ()
         ruled = [
-            Verdict(c.name, o.passed, c.severity, str(c.rule), o.reason or "", o.metrics)
-            for c, o in zip(contract.checks, outcomes[: len(rules)], strict=True)
+            verdict_of(check, outcome, partition, sifted)
+            for check, outcome in zip(contract.checks, outcomes[: len(rules)], strict=True)
         ]
         keys = [f"{o.rule}: {o.reason}" for o in outcomes[len(rules) :] if not o.passed]
         faults = [*broken[partition], *keys]
         schema = Verdict(SCHEMA, not faults, "error", SCHEMA_TEXT, "; ".join(faults))
         verdicts[partition] = (*ruled, schema)
     return verdicts
+
+
+def verdict_of(check: QualityRule, outcome: dqdl.Outcome, partition: str, sifted: Sifted | None) -> Verdict:
+    """The verdict of a rule on a partition; of one that quarantines rows, with what it found before they left.
+
+    It warns where rows left and the rest keeps it, and refuses where the rest does not.
+    """
+    name, rule = check.name, str(check.rule)
+    before = sifted.outcomes.get(partition, {}).get(name) if sifted is not None else None
+    if before is None:
+        return Verdict(name, outcome.passed, check.severity, rule, outcome.reason or "", outcome.metrics)
+    rows = sifted.failing.get(partition, {}).get(name, 0) if sifted is not None else 0
+    metrics = {**before.metrics, QUARANTINED: float(rows)}
+    if before.status == ERROR or not outcome.passed:
+        reason = (before if before.status == ERROR else outcome).reason or ""
+        return Verdict(name, False, check.severity, rule, reason, metrics)
+    if before.passed:
+        return Verdict(name, True, check.severity, rule, "", metrics)
+    reason = f"{rows} row{'s' * (rows != 1)} quarantined: {before.reason or ''}"
+    return Verdict(name, False, check.severity, rule, reason, metrics, rows)
+
+
+class AfterSifting:
+    """A history to which rules that quarantine rows give what they measured before rows left."""
+
+    def __init__(self, history: dqdl.Past, sifted: Sifted) -> None:
+        self._history, self._sifted = history, sifted
+
+    def before(self, key: str) -> dqdl.History:
+        """What the history has."""
+        return self._history.before(key)
+
+    def judged(self, key: str, metrics: Mapping[str, float]) -> None:
+        """Tell the history."""
+        self._history.judged(key, {**metrics, **self._sifted.series(key)})
 
 
 def balance_verdict(balance: Balance) -> Verdict:

@@ -145,7 +145,10 @@ def process(work: Work, memory: Memory, todo: list[Candidate], inputs: str) -> d
     for candidate in todo:
         p = candidate.partition
         if p in verdicts:
-            store_report(work, candidate, inputs, verdicts[p], balances[p], found[p].rejected)
+            metrics, rejected = found[p].metrics, found[p].rejected
+            store_report(
+                work, candidate, inputs, verdicts[p], balances[p], rejected=rejected, metrics=metrics
+            )
     passing = [
         c for c in todo if c.partition in verdicts and not any(v.refuses for v in verdicts[c.partition])
     ]
@@ -193,7 +196,7 @@ def balance_of(work: Work, candidate: Candidate, assessment: Assessment) -> Bala
     return Balance(
         landed=candidate.validated.rows,
         curated=sum(f.rows for f in assessment.files),
-        quarantined=candidate.validated.quarantined + kept_aside,
+        quarantined=candidate.validated.quarantined + kept_aside + assessment.sifted,
         deduplicated=lost - kept_aside,
         filtered=assessment.filtered,
     )

@@ -12,9 +12,12 @@ from lake_pipeline.engines.staging import Staged, rows_of
 from lake_pipeline.flow.candidate import Candidate
 from lake_pipeline.flow.context import Work
 from lake_pipeline.flow.files import place_all, put
+from lake_pipeline.flow.sift import Sifted
 from lake_pipeline.formats.packs import Text
-from lake_pipeline.reasons import TRANSFORM, Reason, Stage
+from lake_pipeline.reasons import DATA_QUALITY, TRANSFORM, Reason, Stage
 from lake_pipeline.storage.lake import partition_folder
+
+IDENTITY = ["_source", "_record"]
 
 
 def quarantine_losers(work: Work, candidate: Candidate, staged: Staged) -> list[str]:
@@ -28,6 +31,14 @@ def quarantine_losers(work: Work, candidate: Candidate, staged: Staged) -> list[
     return quarantine_rows(work, candidate, [reason], TRANSFORM, f"keys-{candidate.fingerprint}", lost)[1]
 
 
+def quarantine_sifted(work: Work, candidate: Candidate, sifted: Sifted) -> list[str]:
+    """The rows that left because they fail a rule that quarantines rows."""
+    if sifted.rejected is None or candidate.partition not in sifted.rows:
+        return []
+    left = sifted.rejected.filter(sifted.rejected["_partition"] == candidate.partition)
+    return quarantine_rows(work, candidate, None, DATA_QUALITY, f"rows-{candidate.fingerprint}", left)[1]
+
+
 def quarantine_batch(
     work: Work, candidate: Candidate, reasons: list[Reason], stage: Stage
 ) -> tuple[int, list[str]]:
@@ -37,16 +48,21 @@ def quarantine_batch(
 
 
 def quarantine_rows(
-    work: Work, candidate: Candidate, reasons: list[Reason], stage: Stage, name: str, only: Expr | None
+    work: Work, candidate: Candidate, reasons: list[Reason] | None, stage: Stage, name: str, only: Expr | None
 ) -> tuple[int, list[str]]:
-    """Write validated rows of a candidate to the quarantine: (rows, URIs)."""
+    """Write validated rows of a candidate to the quarantine: (rows, URIs).
+
+    only: the rows (by lineage), with a column `reasons` where they have reasons of their own.
+    """
     files = validated_files(work, candidate)
     if not files:
         return 0, []
     backend = work.engine.ibis()
     rows = rows_of(work.engine, backend, files, sorted(candidate.known) if only is None else [])
     if only is not None:
-        rows = rows.semi_join(only, ["_source", "_record"])
+        rows = rows.semi_join(only, IDENTITY)
+        if reasons is None:
+            rows = rows.inner_join(only.select(*IDENTITY, _reasons=only["reasons"]), IDENTITY)
     places = work.engine.arrow(backend, objects(candidate))
     entries = as_entries(work, rows, places, reasons, stage)
     made = work.engine.copy(backend, entries, "quarantine", [candidate.partition], {})
@@ -78,7 +94,7 @@ def objects(candidate: Candidate) -> pa.Table:
     )
 
 
-def as_entries(work: Work, rows: Expr, places: Expr, reasons: list[Reason], stage: Stage) -> Expr:
+def as_entries(work: Work, rows: Expr, places: Expr, reasons: list[Reason] | None, stage: Stage) -> Expr:
     """Validated rows in the quarantine's form; the raw text is the row as JSON."""
     joined = rows.left_join(places, "_source")
     data = {n: joined[n] for n in rows.columns if not n.startswith("_")}
@@ -88,7 +104,9 @@ def as_entries(work: Work, rows: Expr, places: Expr, reasons: list[Reason], stag
         "_partition": joined["_partition"],
         "kind": ibis.literal("row"),
         "stage": ibis.literal(stage),
-        "reasons": ibis.literal([r.as_dict() for r in reasons], kind),
+        "reasons": joined["_reasons"]
+        if reasons is None
+        else ibis.literal([r.as_dict() for r in reasons], kind),
         "source_uri": joined["source_uri"],
         "source_version": joined["source_version"],
         "_source": joined["_source"],

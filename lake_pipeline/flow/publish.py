@@ -37,11 +37,14 @@ def store_report(
     inputs: str,
     verdicts: Iterable[Verdict],
     balance: Balance,
+    *,
     rejected: Iterable[str],
+    metrics: Mapping[str, float],
 ) -> None:
     """Store what the audit found, and what publishing would make of it; from here on, the gate is decided.
 
-    rejected: the data files of rows that are rejected by publishing it, besides those of validation.
+    rejected: the data files of rows that are rejected by publishing it, besides those of validation. metrics: what
+    was measured, by the names of history.
     """
     found = list(verdicts)
     document = {
@@ -64,9 +67,11 @@ def store_report(
                 "passed": v.passed,
                 "reason": v.reason,
                 "metrics": dict(v.metrics),
+                "quarantined": v.quarantined,
             }
             for v in found
         ],
+        "metrics": dict(metrics),
     }
     key = report_key(work, candidate.partition, candidate.fingerprint)
     work.lake.zone("dq-results").write(key, dump(document))

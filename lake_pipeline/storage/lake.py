@@ -6,7 +6,7 @@ Names the pipeline gives (raw keys are the producers'):
 ops/manifests/<ds>/<partition>/<n>.json        input manifests, n counts up
 ops/receipts/<ds>/<partition>/<batch>.json     what became of each object of a validated batch
 ops/outcomes/<ds>/<partition>/<n>.json         what became of each curate: published, refused or failed
-dq-results/<ds>/<partition>/<fingerprint>.json   the audit of a candidate, which the gate asks
+dq-results/<ds>/<partition>/<fingerprint>.json   the audit of a candidate: the gate asks it, and so does history
 validated/<ds>/data/<partition>/<batch>-….parquet   typed rows of a validated batch
 curated/<ds>/data/<partition>/<fingerprint>-….parquet   audited rows of a published candidate
 quarantine/<ds>/data/<partition>/….parquet     rejected rows and files, with all their reasons

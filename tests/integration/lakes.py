@@ -42,9 +42,13 @@ def make_dataset(
     drift: Mapping[str, str] | None = None,
     version: str = "1.0.0",
     warnings: str = "",
+    quality: Sequence[Mapping[str, Any]] = (),
     **attributes: Any,
 ) -> Dataset:
-    """Write a dataset's folder below `root` and load it; attributes are those of its `defs.yaml`."""
+    """Write a dataset's folder below `root` and load it; attributes are those of its `defs.yaml`.
+
+    quality: further entries of the contract's quality section, without their type and engine.
+    """
     folder = root / name
     folder.mkdir(parents=True, exist_ok=True)
     partitions = attributes.setdefault("partitions", DAILY)
@@ -68,7 +72,8 @@ def make_dataset(
                     {"type": "custom", "engine": "dqdl", "severity": s, "implementation": f"Rules = [ {r} ]"}
                     for s, r in rulesets
                     if r
-                ],
+                ]
+                + [{"type": "custom", "engine": "dqdl", **entry} for entry in quality],
             }
         ],
         "customProperties": [{"property": "drift", "value": dict(drift or {"additive": "keep"})}],

@@ -49,7 +49,9 @@ PLACES: dict[str, set[str]] = {
     "typer": {"cli"},
 }
 # Longer than a file should be, and why it may.
-LONG: dict[str, str] = {}
+LONG: dict[str, str] = {
+    "docs/dqdl.md": "an example of every rule type, and every case that differs from a reference"
+}
 MOST_LINES = 400
 # What ties a file to one machine or one package index. Written so that this file does not match.
 FOREIGN = {

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pytest
@@ -39,11 +41,15 @@ def text_of(example: str) -> str:
     return example if "Rules" in example else f"Rules = [ {example} ]"
 
 
-def run(text: str) -> Evaluation:
+CUSTOMERS = pa.table({"name": ["ann", "bob", "cid", "dee"]})
+
+
+def run(text: str, on_engine: Callable[[pa.Table], Any]) -> Evaluation:
+    orders = on_engine(ORDERS)
     return evaluate(
         text,
-        ORDERS,
-        sources={"customers": pa.table({"name": ["ann", "bob", "cid", "dee"]}), "yesterday": ORDERS},
+        orders,
+        sources={"customers": on_engine(CUSTOMERS), "yesterday": orders},
         files=FILES,
         history={"Dataset.*.RowCount": [4, 4, 5]},
         now=NOW,
@@ -51,11 +57,11 @@ def run(text: str) -> Evaluation:
 
 
 @pytest.mark.parametrize("example", EXAMPLES)
-def test_an_example_passes(example: str) -> None:
+def test_an_example_passes(example: str, on_engine: Callable[[pa.Table], Any]) -> None:
     text = text_of(example)
     ruleset = parse(text)
     assert parse(str(ruleset)) == ruleset
-    found = run(text)
+    found = run(text, on_engine)
     assert found.passed, [(str(o.rule), o.reason) for o in found.outcomes if not o.passed]
     assert all(analysis.reason is None for analysis in found.analyses)
 

@@ -93,18 +93,26 @@ def summary(evaluation: Evaluation) -> list[tuple[str, str, Mapping[str, float],
     return [(str(o.rule), o.status, o.metrics, o.reason) for o in evaluation.outcomes]
 
 
-def test_grouped_is_each_group_alone() -> None:
+def test_grouped_is_each_group_alone(on_engine: Callable[[pa.Table], Any]) -> None:
     groups = pa.array(["p", "p", "q", "q", "q", "r"])
-    rules = parse(f"Rules = [ {', '.join(case[0] for case in GOLDEN['cases'])} ]")
-    grouped = table().append_column("_partition", groups)
-    found = evaluate_by(rules, grouped, keys=["p", "q", "r", "none"], sources={"ref": REF}, now=NOW)
-    assert list(found) == ["p", "q", "r", "none"]
+    grouped = on_engine(table().append_column("_partition", groups))
+    every = 4 if found_by_spark(grouped) else 1  # Spark takes a third of a second for a query of any size
+    rules = parse(f"Rules = [ {', '.join(case[0] for case in GOLDEN['cases'][::every])} ]")
+    keys = ["p", "q", "r", "none"]
+    found = evaluate_by(rules, grouped, keys=keys, sources={"ref": on_engine(REF)}, now=NOW)
+    assert list(found) == keys
     for key, evaluation in found.items():
         alone = run(rules, table().filter(pc.equal(groups, key)))
         for mine, its in zip(summary(evaluation), summary(alone), strict=True):
             assert mine[:2] == its[:2]
             assert dict(mine[2]) == pytest.approx(dict(its[2])), mine
-            assert mine[3] == its[3]
+            assert (mine[3] is None) == (its[3] is None), mine
+            assert mine[3] == its[3] or found_by_spark(grouped), mine
+
+
+def found_by_spark(data: Any) -> bool:
+    """Whether an engine found it whose errors and examples may be worded otherwise."""
+    return not isinstance(data, pa.Table)
 
 
 def test_a_group_key_of_another_type_is_compared_as_text() -> None:

@@ -37,8 +37,13 @@ def proposed(columns: dict[str, Any]) -> set[str]:
         ([float("nan"), 1.0], {'IsComplete "c"'}),
     ],
 )
-def test_what_is_proposed(values: list[Any], rules: set[str]) -> None:
-    assert rules <= proposed({"c": values})
+def test_what_is_proposed(values: list[Any], rules: set[str], on_engine: Any) -> None:
+    data = pa.table({"c": values})
+    if data.schema.field("c").type == pa.null():
+        data = data.cast(pa.schema({"c": pa.string()}))
+    found = {str(rule) for rule in recommend(on_engine(data)).rules}
+    assert rules <= found
+    assert found == proposed({"c": data["c"]})
 
 
 def test_no_rows_and_no_columns() -> None:

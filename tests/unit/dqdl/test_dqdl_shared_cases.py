@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, date, datetime, timedelta
@@ -193,3 +194,14 @@ def test_evaluation(case: dict[str, Any], on_engine: Callable[[pa.Table], Any]) 
 
 def test_listed_cases_exist() -> None:
     assert {case_id(case) for case in CORPUS["evaluation"]} >= AN_ERROR_HERE
+
+
+def test_the_page_lists_exactly_these_with_their_reasons() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "dqdl.md").read_text(encoding="utf-8")
+    section = page.partition("## Failed there, Error here")[2]
+    listed = re.findall(r"^\| `(.*)` \| .+ \|$", section, re.MULTILINE)
+    ours = [re.sub(r"Rules ?= ?\[(.*)\] \w{6}", r"\1", case) for case in AN_ERROR_HERE]
+    assert sorted(listed) == sorted(ours)
+    numbers = {key: len(cases) for key, cases in CORPUS.items()}
+    assert numbers == {"positive": 361, "negative": 74, "condition": 40, "evaluation": 182}
+    assert all(re.search(rf"\b{number}\b", section) for number in (*numbers.values(), len(listed)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import ibis
 import pyarrow as pa
 import pytest
 
@@ -42,8 +43,9 @@ def one(rule: str, other: dict[str, Any] | pa.Table, mine: pa.Table = MINE) -> O
         ('ReferentialIntegrity "k" "ref" > 0', {"k": [1]}, "Error", None),
     ],
 )
-def test_verdict(rule: str, other: Any, status: str, metric: float | None) -> None:
-    found = one(rule, other)
+def test_verdict(rule: str, other: Any, status: str, metric: float | None, on_engine: Any) -> None:
+    ref = on_engine(other if isinstance(other, pa.Table) else pa.table(other))
+    (found,) = evaluate(f"Rules = [ {rule} ]", on_engine(MINE), sources={"ref": ref}).outcomes
     assert found.status == status, found
     assert list(found.metrics.values()) == ([] if metric is None else [pytest.approx(metric)])
 
@@ -90,6 +92,15 @@ def test_large_integers_are_exact(on_engine: Any) -> None:
     table = on_engine(pa.table({"c": pa.array([big, -big], pa.int64())}))
     rules = f'Sum "c" = 0, ColumnValues "c" in [{big},-{big}], Range "c" > {big}, Mean "c" = 0'
     assert evaluate(f"Rules = [ {rules} ]", table).passed
+
+
+def test_a_table_may_be_compared_with_itself(on_engine: Any) -> None:
+    table = ibis.memtable(MINE) if isinstance(on_engine(MINE), pa.Table) else on_engine(MINE)
+    rules = 'DatasetMatch "self" "k" = 1, ReferentialIntegrity "k" "self.k" = 1, RowCountMatch "self" = 1, '
+    rules += 'CustomSql "select count(*) from primary p join self s on p.k = s.k" = 3, DatasetMatch "self" "k" "v" = 1'
+    found = evaluate(f"Rules = [ {rules} ]", table, sources={"self": table})
+    assert found.passed, found.outcomes
+    assert found.rows().to_pyarrow()["DataQualityEvaluationResult"].to_pylist() == ["Passed"] * 3
 
 
 def test_polars() -> None:
