@@ -133,7 +133,7 @@ def year(scale: Scale, _: ExitStack) -> Mapping[str, Contender]:
     """The year of flights and weather against Dagster's own cost of recording it, on SQLite."""
     return {
         "the same events, no work": floor(days=scale.days),
-        "lake demo": demo("", "", *scale.demo_arguments),
+        "lake demo": demo("project", "", *scale.demo_arguments),
     }
 
 

@@ -44,9 +44,11 @@ def lake_run(*files: Path, engine: str = "") -> Contender:
     def run() -> Measurement:
         with tempfile.TemporaryDirectory(prefix="lake-", dir=WORK) as folder:
             env = landed(Path(folder), files)
-            if engine:
-                env = {**env, "LAKE_DEFS": str(with_engine(Path(folder) / "defs", engine)), **SPARK}
-            return measure([lake(), "run", "orders", "--partition", DAY], env)
+            command: Command = ["run", "orders", "--partition", DAY]
+            if not engine:
+                return measure([lake(), *command], env)
+            env = {**env, "LAKE_DEFS": str(with_engine(Path(folder) / "defs", engine)), **SPARK}
+            return measure([lake(""), *command], env)
 
     return run
 
@@ -83,10 +85,10 @@ def landed(folder: Path, files: tuple[Path, ...]) -> Mapping[str, str]:
 def empty_job() -> Measurement:
     """Dagster's own start-up: an asset that does nothing, on a new SQLite instance."""
     with tempfile.TemporaryDirectory(prefix="dagster-", dir=WORK) as folder:
-        return measure([python(), ROOT / "benchmarks" / "empty_job.py", folder])
+        return measure([python("project"), ROOT / "benchmarks" / "empty_job.py", folder])
 
 
-def demo(environment: str = "", storage: str = "", *arguments: str) -> Contender:
+def demo(environment: str = "project", storage: str = "", *arguments: str) -> Contender:
     """`lake demo`, with Dagster's events in the storage named."""
 
     def run() -> Measurement:
@@ -98,7 +100,7 @@ def demo(environment: str = "", storage: str = "", *arguments: str) -> Contender
     return run
 
 
-def floor(environment: str = "", storage: str = "", days: int = 366) -> Contender:
+def floor(environment: str = "project", storage: str = "", days: int = 366) -> Contender:
     """The demo's events in Dagster without its work."""
 
     def run() -> Measurement:

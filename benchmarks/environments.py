@@ -19,6 +19,8 @@ REQUIREMENTS: dict[str, tuple[str, ...]] = {
     "dlt": ("dlt[duckdb,filesystem,parquet]==1.31.0", "duckdb==2.0.0", "pyarrow==26.0.1"),
     "floe": ("floe-python==0.7.0",),
     "spark": ("pyspark==3.5.6",),
+    # as people install it: with the extra `spark`, pandera imports pyspark.pandas, which takes a second
+    "project": ("-c", f"{ROOT}/constraints.txt", "-e", f"{ROOT}[demo]"),
     "postgres": ("-c", f"{ROOT}/constraints.txt", "-e", f"{ROOT}[demo]", "dagster-postgres==0.29.27"),
 }
 
@@ -45,6 +47,6 @@ def python(name: str = "") -> Path:
     return folder / "bin" / "python"
 
 
-def lake(name: str = "") -> Path:
+def lake(name: str = "project") -> Path:
     """The command `lake` of an environment."""
     return python(name).parent / "lake"
