@@ -12,7 +12,7 @@ from typing import Any
 import dagster as dg
 from dagster import AssetCheckSeverity
 
-from lake_pipeline.components import events
+from lake_pipeline.components import events, telling
 from lake_pipeline.datasets import Dataset
 from lake_pipeline.datasets.loading import dataset_folders
 from lake_pipeline.datasets.partitioning import UNPARTITIONED
@@ -20,7 +20,7 @@ from lake_pipeline.errors import LakeError, Transient
 from lake_pipeline.flow.audit import check_names, named_sources
 from lake_pipeline.flow.context import tell
 from lake_pipeline.flow.run import STAGES, Result, run_stages
-from lake_pipeline.resources import LakeResource
+from lake_pipeline.resources import Alerts, LakeResource
 from lake_pipeline.settings import Settings
 
 CODE_VERSION = "1"
@@ -93,9 +93,9 @@ def specs(dataset: Dataset) -> list[dg.AssetSpec]:
 
 
 def check_specs(dataset: Dataset) -> list[dg.AssetCheckSpec]:
-    """One check per DQ rule, the schema and the balance; those of severity error block."""
+    """One check per DQ rule, the schema, the balance, and freshness; those of severity error block."""
     partitions = partitions_definition(dataset)
-    return [
+    found = [
         dg.AssetCheckSpec(
             name,
             asset=key("curated", dataset.name),
@@ -105,6 +105,7 @@ def check_specs(dataset: Dataset) -> list[dg.AssetCheckSpec]:
         )
         for name, severity, rule in check_names(dataset.contract)
     ]
+    return [*found, *telling.freshness_checks(dataset)]
 
 
 def dataset_definitions(dataset: Dataset) -> dg.Definitions:
@@ -125,23 +126,27 @@ def dataset_definitions(dataset: Dataset) -> dg.Definitions:
             jitter=dg.Jitter.PLUS_MINUS,
         ),
         op_tags={"dataset": dataset.name},
+        hooks={telling.tell_failure},
     )
-    def run(context: dg.AssetExecutionContext, lake: LakeResource) -> Iterator[Any]:
+    def run(context: dg.AssetExecutionContext, lake: LakeResource, alerts: Alerts) -> Iterator[Any]:
         partitioned = context.has_partition_key or context.has_partition_key_range
         keys = list(context.partition_keys) if partitioned else [UNPARTITIONED]
         zones = [z for z in STAGES if key(z, dataset.name) in context.selected_asset_keys]
         force = context.run.tags.get("lake/force") == "true"
+        telling.begin(context, dataset, keys)
         try:
             result = run_stages(
                 lake.open(), dataset, keys, zones, context.run_id, force, say=context.log.info
             )
-        except Transient:
+        except Transient as e:
+            telling.repeat(e, retries, context.retry_number)
             raise
         except LakeError as e:
             raise dg.Failure(str(e), allow_retries=False) from e
         except Exception as e:  # what is not known to be transient is not to be repeated
             raise dg.Failure(f"{type(e).__name__}: {e}", allow_retries=False) from e
         yield from report(context, dataset, result, zones, partitioned)
+        telling.end(context, lake.open(), dataset, alerts, result)
         problems = result.problems()
         if problems:
             raise dg.Failure(events.failure_text(dataset, problems), allow_retries=False)

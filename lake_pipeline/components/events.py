@@ -9,9 +9,11 @@ import dagster as dg
 
 from lake_pipeline.contracts import Column
 from lake_pipeline.datasets import Dataset
+from lake_pipeline.datasets.partitioning import now
 from lake_pipeline.flow.audit import Verdict
 from lake_pipeline.flow.curate import Curated
 from lake_pipeline.flow.run import Result
+from lake_pipeline.health.history import lag
 
 SHOWN_PROBLEMS = 10
 SHOWN_FILES = 20
@@ -125,9 +127,16 @@ def _curated(dataset: Dataset, result: Result, partition: str) -> Mapping[str, A
         "deduplicated_rows": balance.deduplicated,
         "filtered_rows": balance.filtered,
         "published": found.action == "published",
+        **landed_to_published(result, found),
         "contract_version": found.outcome.contract_version,
         "snapshot": str(found.outcome.snapshot),
     }
+
+
+def landed_to_published(result: Result, found: Curated) -> Mapping[str, float]:
+    """How long the newest object waited to be published, where it was published now."""
+    seconds = lag(result, found, now())
+    return {} if seconds is None else {"freshness_lag_seconds": seconds}
 
 
 def verdict_metadata(verdict: Verdict) -> Mapping[str, Any]:

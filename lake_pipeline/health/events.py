@@ -40,8 +40,8 @@ def names_of(record: RunRecord, partition: PartitionRun) -> Iterator[str]:
     """The names of a partition's events."""
     if partition.fresh:
         yield "ValidationFailed" if partition.files else "ValidationPassed"
-    if record.error:
-        return  # the run broke: what it had not done, it did not do
+    if record.error and partition.action == "failed":
+        return  # the run broke before it came to anything
     if partition.action in TRANSFORMED:
         yield TRANSFORMED[partition.action]
     if partition.action in JUDGED:

@@ -12,7 +12,7 @@ is history, and loading it breaks no promise. Datasets without partitions have n
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -121,20 +121,24 @@ def judged(lake: Lake, dataset: Dataset) -> dict[str, Judgement]:
     return {j.partition: j for j in found}
 
 
-def on_publish(lake: Lake, dataset: Dataset, partition: str, now: datetime) -> Judgement | None:
-    """The judgement of a partition that was published just now; None where nothing was promised.
+def on_publish(lake: Lake, dataset: Dataset, partitions: Iterable[str], now: datetime) -> list[Judgement]:
+    """The judgements of partitions that were published just now; none where nothing was promised.
 
     Before the due time it is met and not yet written: only time can do that.
     """
-    at = due(dataset, partition)
-    if at is None or at <= watched_from(lake, dataset, now):
-        return None
+    dues = {p: at for p in partitions if (at := due(dataset, p)) is not None}
+    since = watched_from(lake, dataset, now) if dues else now
+    return [on_time(lake, dataset, p, at, now) for p, at in dues.items() if at > since]
+
+
+def on_time(lake: Lake, dataset: Dataset, partition: str, at: datetime, now: datetime) -> Judgement:
+    """The judgement of a partition that is published and due at `at`."""
+    if now <= at:
+        return Judgement(dataset.name, partition, at.isoformat(), True, now.isoformat(), now.isoformat())
     store, key = lake.zone("ops"), key_of(dataset, partition)
-    if now > at and not store.exists(key):
+    if not store.exists(key):
         keep(lake, dataset, judgement(lake, dataset, partition, now))
-    if now > at:
-        return Judgement(**json.loads(store.read(key)))
-    return Judgement(dataset.name, partition, at.isoformat(), True, now.isoformat(), now.isoformat())
+    return Judgement(**json.loads(store.read(key)))
 
 
 def folder(dataset: Dataset) -> str:

@@ -7,7 +7,7 @@ killed, or is still going on. Metrics are computed from the records.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -16,7 +16,7 @@ from typing import Any, Literal
 from lake_pipeline.datasets import Dataset
 from lake_pipeline.flow.curate import Curated
 from lake_pipeline.flow.run import Result
-from lake_pipeline.flow.state import document_of
+from lake_pipeline.flow.state import Outcome, document_of
 from lake_pipeline.storage import Lake
 from lake_pipeline.storage.lake import dump
 
@@ -75,7 +75,7 @@ class PartitionRun:
 
 @dataclass(frozen=True)
 class RunRecord:
-    """One run. error: why it ended before it could say what became of its partitions."""
+    """One run. error: why it ended before it could say what became of all its partitions."""
 
     run_id: str
     dataset: str
@@ -100,15 +100,25 @@ def record_of(lake: Lake, dataset: Dataset, run: RunInfo, result: Result, ended:
     return made(run, found, state, ended)
 
 
-def broken_run(
-    lake: Lake, dataset: Dataset, run: RunInfo, partitions: Iterable[str], error: str, ended: datetime
-) -> RunRecord:
-    """The record of a run that ended by an error, or was killed."""
-    found = tuple(
-        PartitionRun(p, "failed", source(lake, dataset, p), dataset.contract.version, reasons=(error,))
-        for p in partitions
+def broken(lake: Lake, dataset: Dataset, partition: str, error: str) -> PartitionRun:
+    """A partition of which a run that broke could not say what became of it."""
+    where = source(lake, dataset, partition)
+    return PartitionRun(partition, "failed", where, dataset.contract.version, reasons=(error,))
+
+
+def from_outcome(lake: Lake, dataset: Dataset, outcome: Outcome) -> PartitionRun:
+    """What a run did to a partition, as far as its outcome says."""
+    balance = outcome.balance
+    return PartitionRun(
+        outcome.partition,
+        outcome.state,
+        source(lake, dataset, outcome.partition),
+        outcome.contract_version,
+        balance.landed,
+        balance.curated,
+        balance.quarantined,
+        reasons=outcome.reasons,
     )
-    return made(run, found, "failed", ended, error)
 
 
 def made(

@@ -67,6 +67,8 @@ def happened(
     The same fault of the same run counts once. `tell` is called before the state is kept: who dies in
     between tells again, and nobody stays untold.
     """
+    if not faults:
+        return Incident(kind, subject)
 
     def decide(before: Incident) -> tuple[Incident, Message | None]:
         after = with_faults(before if before.is_open else fresh(before, at), faults, at)
@@ -79,7 +81,7 @@ def happened(
         after = replace(after, told=at.isoformat(), told_members=len(after.faults))
         return after, alert(after, "again" if before.is_open else "open", at)
 
-    return changed(lake, kind, subject, decide if faults else lambda before: (before, None), tell)
+    return changed(lake, kind, subject, decide, tell)
 
 
 def fresh(before: Incident, at: datetime) -> Incident:

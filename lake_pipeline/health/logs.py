@@ -29,6 +29,20 @@ def about(**metadata: Any) -> Iterator[None]:
         _metadata.reset(token)
 
 
+def begin(**metadata: Any) -> None:
+    """Have every log line from now on carry this and nothing else, until the next run begins."""
+    _metadata.set(metadata)
+
+
+def install(targets: Targets) -> None:
+    """Have the project's own loggers write JSON lines, where the environment asks for them; once a process."""
+    logger = logging.getLogger("lake_pipeline")
+    if targets.log == "json" and not any(isinstance(h.formatter, JsonLines) for h in logger.handlers):
+        logger.addHandler(json_handler(targets))
+        logger.setLevel(logging.INFO)
+        logger.propagate = False
+
+
 class JsonLines(logging.Formatter):
     """One JSON object a line: time, level, logger, message, the run's metadata, and what the record brings."""
 

@@ -121,8 +121,8 @@ def dataset_metrics(
         by_day.setdefault(record.started[:10], []).append(record)
     shown = {day: of_day(found) for day, found in sorted(by_day.items())}
     whole = of_day(records)
-    decided = [p for r in records if not r.error for p in r.partitions if p.decided]
-    refused = sum(p.action == "refused" for p in decided)
+    judged_partitions = [p for r in records for p in r.partitions if p.action in ("published", "refused")]
+    refused = sum(p.action == "refused" for p in judged_partitions)
     seconds = [r.seconds for r in records]
     lags = [p.lag_seconds for r in records for p in r.partitions if p.lag_seconds is not None]
     replays = {r.replay_id for r in records if r.replay_id}
@@ -133,7 +133,7 @@ def dataset_metrics(
         **asdict(whole),
         run_seconds_median=median(seconds) if seconds else None,
         run_seconds_p95=percentile(seconds, 0.95),
-        quality_failure_rate=refused / len(decided) if decided else None,
+        quality_failure_rate=refused / len(judged_partitions) if judged_partitions else None,
         replays=len(replays),
         replays_per_day=len(replays) / days,
         freshness_lag_seconds_median=median(lags) if lags else None,

@@ -10,20 +10,28 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
 from lake_pipeline.datasets import Dataset
-from lake_pipeline.flow.state import Memory
+from lake_pipeline.flow.inventory import landed_partitions
+from lake_pipeline.flow.state import Memory, Outcome
 from lake_pipeline.health import breaker, freshness, history, outbox
 from lake_pipeline.health.events import events_of
-from lake_pipeline.health.history import PartitionRun, RunRecord
-from lake_pipeline.health.incidents import Tell, happened, recovered
+from lake_pipeline.health.history import PartitionRun, RunInfo, RunRecord
+from lake_pipeline.health.incidents import Tell, happened, open_incidents, recovered
 from lake_pipeline.health.messages import Fault, Message, named, not_updated, split_sample, unavailable
 from lake_pipeline.health.outbox import Sink
 from lake_pipeline.storage import Lake
 
-OF_PARTITIONS = ("PARTITION_REFUSED", "RUN_FAILED", "SLA_MISSED")
 
+def tell_run(
+    lake: Lake,
+    dataset: Dataset,
+    record: RunRecord,
+    sinks: Sequence[Sink],
+    late: Sequence[freshness.Judgement] = (),
+) -> list[str]:
+    """Tell what a run did; returns the keys of the queued messages, for `send`.
 
-def tell_run(lake: Lake, dataset: Dataset, record: RunRecord, sinks: Sequence[Sink]) -> list[str]:
-    """Tell what a run did; returns the keys of the queued messages, for `outbox.deliver`."""
+    late: judgements of what it published too late, and of which nobody has heard yet.
+    """
     at = datetime.fromisoformat(record.ended)
     keys: list[str] = []
 
@@ -34,9 +42,8 @@ def tell_run(lake: Lake, dataset: Dataset, record: RunRecord, sinks: Sequence[Si
     state = breaker.record(lake, dataset, record.run_id, actions, at)
     tell_breaker(lake, dataset, state, at, tell)
     tell_faults(lake, dataset, record, at, tell)
-    fine = [p.partition for p in record.partitions if p.fine]
-    for kind in OF_PARTITIONS if fine else ():
-        recovered(lake, kind, dataset.name, fine, at, tell)
+    tell_freshness(lake, dataset, late, at, tell)
+    tell_recovered(lake, dataset, record, state, at, tell)
     keys += outbox.post(lake, sinks, events_of(record), at)
     history.write(lake, record)
     return keys
@@ -45,9 +52,7 @@ def tell_run(lake: Lake, dataset: Dataset, record: RunRecord, sinks: Sequence[Si
 def tell_breaker(lake: Lake, dataset: Dataset, state: breaker.Breaker, at: datetime, tell: Tell) -> None:
     """An incident while the breaker is open; what is half-open is not over."""
     name = dataset.name
-    if state.state == "closed":
-        recovered(lake, "BREAKER_OPEN", name, None, at, tell)
-    elif state.state == "open":
+    if state.state == "open":
         fault = Fault(
             f"{name}: automatic runs stopped",
             f"{state.why}; files that land wait",
@@ -57,6 +62,25 @@ def tell_breaker(lake: Lake, dataset: Dataset, state: breaker.Breaker, at: datet
         happened(lake, "BREAKER_OPEN", name, {name: fault}, at, tell)
 
 
+def tell_recovered(
+    lake: Lake, dataset: Dataset, record: RunRecord, state: breaker.Breaker, at: datetime, tell: Tell
+) -> None:
+    """End the incidents of what is fine again: partitions, checks, the breaker."""
+    found = record.partitions
+    fine = [p.partition for p in found if p.fine]
+    over: dict[str, list[str] | None] = {
+        "PARTITION_REFUSED": fine,
+        "RUN_FAILED": [p.partition for p in found if p.action != "failed"],
+        "SLA_MISSED": fine,
+        "CHECK_FAILED": [p.partition for p in found if p.checks and not p.warnings],
+    }
+    if state.state == "closed":
+        over["BREAKER_OPEN"] = None
+    for incident in open_incidents(lake, dataset.name):
+        if incident.kind in over:
+            recovered(lake, incident.kind, dataset.name, over[incident.kind], at, tell)
+
+
 def tell_faults(lake: Lake, dataset: Dataset, record: RunRecord, at: datetime, tell: Tell) -> None:
     """Incidents of refused partitions, failed runs and failed checks that refuse nothing."""
     last = newest_published(lake, dataset) if any(not p.fine for p in record.partitions) else ""
@@ -64,11 +88,8 @@ def tell_faults(lake: Lake, dataset: Dataset, record: RunRecord, at: datetime, t
     failed = {p.partition: p for p in record.partitions if p.action == "failed"}
     happened(lake, "PARTITION_REFUSED", dataset.name, faults(dataset, record, refused, last), at, tell)
     happened(lake, "RUN_FAILED", dataset.name, faults(dataset, record, failed, last), at, tell)
-    recovered(lake, "RUN_FAILED", dataset.name, refused, at, tell)
     warned = {p.partition: p for p in record.partitions if p.warnings and p.decided}
     happened(lake, "CHECK_FAILED", dataset.name, warnings(dataset, record, warned), at, tell)
-    kept = [p.partition for p in record.partitions if p.checks and not p.warnings]
-    recovered(lake, "CHECK_FAILED", dataset.name, kept, at, tell)
 
 
 def faults(
@@ -125,11 +146,41 @@ def newest_published(lake: Lake, dataset: Dataset, before: str = "") -> str:
     )
 
 
+def untold(
+    lake: Lake, dataset: Dataset, run: RunInfo, partitions: Sequence[str], error: str, ended: datetime
+) -> RunRecord:
+    """The record of a run that ended before it told anything: what its outcomes say, and `error` of the rest.
+
+    What another run has published since is left out, and so is that in which nothing ever landed.
+    """
+    outcomes = Memory(lake, dataset).outcomes(partitions)
+    present = {*outcomes, *(landed_partitions(lake, dataset) if error else ())}
+    if not present & set(partitions):
+        present.update(partitions)
+    found = []
+    for partition in partitions if error else outcomes:
+        outcome = outcomes.get(partition)
+        if outcome is not None and outcome.run_id == run.run_id:
+            found.append(history.from_outcome(lake, dataset, outcome))
+        elif error and partition in present and not published_since(outcome, run.started):
+            found.append(history.broken(lake, dataset, partition, error))
+    return history.made(run, tuple(found), "failed" if error else "succeeded", ended, error)
+
+
+def published_since(outcome: Outcome | None, started: datetime) -> bool:
+    """Whether a partition was published by a run that began later."""
+    return (
+        outcome is not None and outcome.state == "published" and datetime.fromisoformat(outcome.at) >= started
+    )
+
+
 def tell_freshness(
     lake: Lake, dataset: Dataset, judgements: Iterable[freshness.Judgement], at: datetime, tell: Tell
 ) -> None:
     """Incidents of partitions that were not there when they were due; those that came late are over at once."""
     missed = [j for j in judgements if not j.met]
+    if not missed:
+        return
     happened(
         lake, "SLA_MISSED", dataset.name, {j.partition: missing(lake, dataset, j) for j in missed}, at, tell
     )
@@ -156,3 +207,25 @@ def missing(lake: Lake, dataset: Dataset, found: freshness.Judgement) -> Fault:
         return Fault(headline, "it has landed and was not published", fix=rerun(dataset, found.partition))
     where = history.source(lake, dataset, found.partition)
     return Fault(headline, f"the lake has not taken in any file of {where}", fix=look(dataset))
+
+
+def send(lake: Lake, sinks: Sequence[Sink], keys: Iterable[str] | None, at: datetime) -> dict[str, str]:
+    """Deliver messages (None: all that wait); a sink that fails, or works again, is told to the others.
+
+    Returns the last error of each sink that had something to send, ``""`` where there was none.
+    """
+    said = outbox.deliver(lake, sinks, keys)
+    for name, error in said.items():
+        others = [s for s in sinks if s.name != name]
+        more: list[str] = []
+
+        def tell(message: Message, to: list[Sink] = others, more: list[str] = more) -> None:
+            more.extend(outbox.post(lake, to, [message], at))
+
+        if error:
+            fault = Fault(f"alerts cannot be sent to {name}", error, fix="lake alerts", run_id=name)
+            happened(lake, "SINK_FAILED", f"sink.{name}", {f"sink.{name}": fault}, at, tell)
+        else:
+            recovered(lake, "SINK_FAILED", f"sink.{name}", None, at, tell)
+        outbox.deliver(lake, others, more)
+    return said

@@ -51,7 +51,7 @@ def test_nothing_is_due_where_nothing_is_promised(lake_folder: Lake, tmp_path: P
     for dataset, partition in ((plain, "2026-02-25"), (whole, "all")):
         assert due(dataset, partition) is None
         assert judge(lake_folder, dataset, datetime(2026, 3, 1, tzinfo=UTC)) == []
-        assert on_publish(lake_folder, dataset, partition, datetime(2026, 3, 1, tzinfo=UTC)) is None
+        assert on_publish(lake_folder, dataset, [partition], datetime(2026, 3, 1, tzinfo=UTC)) == []
 
 
 def test_a_minute_late_is_late_for_ever(lake_folder: Lake, tmp_path: Path) -> None:
@@ -65,8 +65,8 @@ def test_a_minute_late_is_late_for_ever(lake_folder: Lake, tmp_path: Path) -> No
     assert judge(lake_folder, dataset, late + HOUR) == []
     kept = judged(lake_folder, dataset)["2026-02-25"]
     assert (kept.met, kept.published) == (False, late.isoformat())
-    after = on_publish(lake_folder, dataset, "2026-02-25", late + 2 * HOUR)
-    assert after == kept  # publishing it again does not turn it green
+    after = on_publish(lake_folder, dataset, ["2026-02-25"], late + 2 * HOUR)
+    assert after == [kept]  # publishing it again does not turn it green
 
 
 def test_whoever_looks_when_finds_the_same(lake_folder: Lake, tmp_path: Path) -> None:
@@ -84,8 +84,7 @@ def test_publishing_before_the_due_time_keeps_the_promise(lake_folder: Lake, tmp
     early = datetime(2026, 2, 26, 7, 29, tzinfo=UTC)
     watch_from(lake_folder, dataset, early - timedelta(days=3))
     published_at(lake_folder, dataset, "2026-02-25", early)
-    said = on_publish(lake_folder, dataset, "2026-02-25", early)
-    assert said
+    (said,) = on_publish(lake_folder, dataset, ["2026-02-25"], early)
     assert said.met
     assert "2026-02-25" not in judged(lake_folder, dataset)  # only time decides
     judge(lake_folder, dataset, early + HOUR)
@@ -100,7 +99,7 @@ def test_history_breaks_no_promise(lake_folder: Lake, tmp_path: Path) -> None:
     run(lake_folder, dataset, "2026-02-01")
     watch_from(lake_folder, dataset, now)
     assert [j.partition for j in judge(lake_folder, dataset, now)] == ["2026-06-09"]
-    assert on_publish(lake_folder, dataset, "2026-02-01", now) is None
+    assert on_publish(lake_folder, dataset, ["2026-02-01"], now) == []
 
 
 def test_data_that_ended_is_not_waited_for(lake_folder: Lake, tmp_path: Path) -> None:

@@ -19,12 +19,12 @@ from lake_pipeline.errors import UsageError
 from lake_pipeline.flow.run import STAGES, run_stages
 from lake_pipeline.health import events, freshness, history, incidents, metrics, ticks
 from lake_pipeline.health.breaker import breaker
-from lake_pipeline.health.history import RunInfo, broken_run, record_of
+from lake_pipeline.health.history import RunInfo, record_of
 from lake_pipeline.health.logs import about, json_handler
 from lake_pipeline.health.messages import Message
 from lake_pipeline.health.outbox import deliver
 from lake_pipeline.health.targets import Targets
-from lake_pipeline.health.telling import tell_freshness, tell_run
+from lake_pipeline.health.telling import tell_freshness, tell_run, untold
 from lake_pipeline.health.unfinished import plan, unfinished, upstream_first
 from lake_pipeline.storage import Lake
 
@@ -142,7 +142,7 @@ def test_checks_that_refuse_nothing_are_told(lake_folder: Lake, sales: Dataset) 
 def test_a_broken_run_opens_the_breaker_and_a_good_one_is_told(lake_folder: Lake, sales: Dataset) -> None:
     heard = Heard()
     info = RunInfo("r1", "sales", datetime.now(UTC))
-    record = broken_run(lake_folder, sales, info, [DAY, NEXT], "S3 is away", datetime.now(UTC))
+    record = untold(lake_folder, sales, info, [DAY, NEXT], "S3 is away", datetime.now(UTC))
     for _ in range(2):  # told twice, counted once
         deliver(lake_folder, [heard], tell_run(lake_folder, sales, record, [heard]))
     assert [m.topic for m in heard.alerts()] == ["BREAKER_OPEN", "RUN_FAILED"]
