@@ -6,7 +6,21 @@ import sys
 
 import typer
 
-from lake_pipeline.cli import check, contract, demo, dev, dq, land, run, sql, status
+from lake_pipeline.cli import (
+    alerts,
+    check,
+    contract,
+    demo,
+    dev,
+    dq,
+    land,
+    metrics,
+    rerun,
+    resume,
+    run,
+    sql,
+    status,
+)
 from lake_pipeline.cli.output import console
 from lake_pipeline.errors import LakeError, UsageError
 
@@ -18,7 +32,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for module in (demo, land, run, status, sql, check, dq, dev):
+for module in (demo, land, run, rerun, status, sql, check, dq, alerts, metrics, resume, dev):
     app.command(module.NAME)(module.command)
 app.add_typer(contract.app, name="contract")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -73,8 +73,14 @@ def instance_of(lake: Lake) -> Iterator[dg.DagsterInstance]:
         yield instance
 
 
-def run_partitions(lake: Lake, dataset: Dataset, partitions: list[str], force: bool = False) -> list[Ran]:
-    """Run partitions, adjoining ones in one Dagster run; returns what became of each."""
+def run_partitions(
+    lake: Lake,
+    dataset: Dataset,
+    partitions: list[str],
+    force: bool = False,
+    tags: Mapping[str, str] | None = None,
+) -> list[Ran]:
+    """Run partitions, adjoining ones in one Dagster run with these further tags; returns what became of each."""
     memory = Memory(lake, dataset)
     before = memory.outcomes(partitions)
     runs: dict[str, tuple[str, str, bool]] = {}
@@ -84,7 +90,7 @@ def run_partitions(lake: Lake, dataset: Dataset, partitions: list[str], force: b
             result = job.execute_in_process(
                 run_config={"loggers": {"console": {}}},
                 instance=instance,
-                tags=tags_of(dataset, keys, force),
+                tags={**tags_of(dataset, keys, force), **(tags or {})},
                 raise_on_error=False,
             )
             error = error_of(result)

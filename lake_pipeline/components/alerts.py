@@ -15,6 +15,7 @@ from typing import Any
 
 import dagster as dg
 from dagster._core.scheduler.instigation import InstigatorState, TickStatus
+from dagster_shared.error import SerializableErrorInfo
 
 from lake_pipeline.components.telling import (
     PROCESS_TAG,
@@ -38,6 +39,7 @@ MOST_RUNS = 100  # that one tick looks at
 OVERLAP = timedelta(minutes=1)  # of one tick's look at runs with the next
 LATE = timedelta(minutes=5)  # from when on alerting itself is late
 METERED = timedelta(minutes=5)
+UNTIL_OVER = "until over"  # in place of a run: each tick would count the same trouble again
 GOING_ON = [dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING]
 ENDED = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE]
 TOLD = [TickStatus.SUCCESS, TickStatus.SKIPPED, TickStatus.FAILURE]
@@ -145,13 +147,20 @@ def tell_instigators(tick: Round, names: Iterable[str]) -> None:
         if newest is None:
             continue
         if newest.status == TickStatus.FAILURE:
-            reason = newest.error.message.strip() if newest.error else "the tick failed"
+            reason = words_of(newest.error) if newest.error else "the tick failed"
             fix = f"look at {state.instigator_name} in Dagster, under Automation"
             headline = f"{state.instigator_name} fails: nothing starts or is told by it"
-            fault = Fault(headline, reason, fix=fix, run_id=f"tick-{newest.tick_id}")
+            fault = Fault(headline, reason, fix=fix, run_id=UNTIL_OVER)
             happened(tick.lake, "SENSOR_FAILED", subject, {subject: fault}, tick.at, tick.tell)
         elif subject in broken:
             recovered(tick.lake, "SENSOR_FAILED", subject, None, tick.at, tick.tell)
+
+
+def words_of(error: SerializableErrorInfo) -> str:
+    """What failed first, of an error and its causes."""
+    while error.cause:
+        error = error.cause
+    return error.message.strip()
 
 
 def newest_tick(instance: dg.DagsterInstance, state: InstigatorState) -> Any:
@@ -177,7 +186,7 @@ def tell_lateness(tick: Round, ticked: str | None) -> None:
     if ticked and tick.at - datetime.fromisoformat(ticked) > LATE:
         reasons.append(f"{NAME} did not run from {ticked} to {tick.at.isoformat()}")
     if reasons:
-        fault = Fault("alerts are late", "; ".join(reasons), fix="lake alerts")
+        fault = Fault("alerts are late", "; ".join(reasons), fix="lake alerts", run_id=UNTIL_OVER)
         happened(tick.lake, "ALERTING_LATE", "alerting", {"alerting": fault}, tick.at, tick.tell)
     else:
         recovered(tick.lake, "ALERTING_LATE", "alerting", None, tick.at, tick.tell)

@@ -5,8 +5,8 @@ the judgement is written once, to ``ops/freshness/<ds>/partitions/<partition>.js
 that arrives a minute later makes the partition available, not on time. It follows from when outcomes were
 written, so it does not matter when anybody looks.
 
-The promise holds from the partition that was due last when the lake first saw the dataset; what is older
-is history, and loading it breaks no promise. Datasets without partitions have nothing that is due.
+The promise holds from the partition that was due last when the lake took in the dataset's first file; what is
+older is history, and loading it breaks no promise. Datasets without partitions have nothing that is due.
 """
 
 from __future__ import annotations
@@ -52,12 +52,14 @@ def due(dataset: Dataset, partition: str) -> datetime | None:
     return datetime.combine(day, sla.available_by, ZoneInfo(sla.timezone)).astimezone(UTC)
 
 
-def watched_from(lake: Lake, dataset: Dataset, now: datetime) -> datetime:
-    """From when on due times count; decided at the first look, by the first file that the lake took in."""
+def watched_from(lake: Lake, dataset: Dataset) -> datetime | None:
+    """From when on due times count: decided once, by the first file that the lake took in; None before it."""
     store, key = lake.zone("ops"), f"{folder(dataset)}/since.json"
     if not store.exists(key):
-        seen = min((o.modified for o in store.list(f"manifests/{dataset.name}")), default=now)
-        store.create(key, dump({"since": min(seen, now).isoformat()}))
+        taken = min((o.modified for o in store.list(f"manifests/{dataset.name}")), default=None)
+        if taken is None:
+            return None
+        store.create(key, dump({"since": taken.isoformat()}))
     since = datetime.fromisoformat(json.loads(store.read(key))["since"])
     return since - SLACK[dataset.config.partitions.by]
 
@@ -66,15 +68,18 @@ def judge(lake: Lake, dataset: Dataset, now: datetime) -> list[Judgement]:
     """Judge every partition that is due and was not judged yet; returns the new judgements."""
     if dataset.contract.sla.available_by is None or dataset.config.partitions.by == "none":
         return []
+    since = watched_from(lake, dataset)
+    if since is None:
+        return []
     known = judged(lake, dataset)
-    waiting = [p for p in expected(lake, dataset, now) if p not in known]
+    waiting = [p for p in expected(dataset, since, now) if p not in known]
     found = [judgement(lake, dataset, p, now) for p in waiting]
     return [j for j in found if keep(lake, dataset, j)]
 
 
-def expected(lake: Lake, dataset: Dataset, now: datetime) -> Iterator[str]:
+def expected(dataset: Dataset, since: datetime, now: datetime) -> Iterator[str]:
     """The partitions whose due time counts and has passed, oldest first."""
-    spec, since = dataset.config.partitions, watched_from(lake, dataset, now)
+    spec = dataset.config.partitions
     start = floor(spec.by, datetime.fromisoformat(spec.start))
     key = max(start, floor(spec.by, since.replace(tzinfo=None) - 2 * SLACK[spec.by])).strftime(
         KEY_FORMAT[spec.by]
@@ -127,8 +132,8 @@ def on_publish(lake: Lake, dataset: Dataset, partitions: Iterable[str], now: dat
     Before the due time it is met and not yet written: only time can do that.
     """
     dues = {p: at for p in partitions if (at := due(dataset, p)) is not None}
-    since = watched_from(lake, dataset, now) if dues else now
-    return [on_time(lake, dataset, p, at, now) for p, at in dues.items() if at > since]
+    since = watched_from(lake, dataset) if dues else None
+    return [on_time(lake, dataset, p, at, now) for p, at in dues.items() if since and at > since]
 
 
 def on_time(lake: Lake, dataset: Dataset, partition: str, at: datetime, now: datetime) -> Judgement:

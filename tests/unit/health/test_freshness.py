@@ -113,6 +113,7 @@ def test_data_that_ended_is_not_waited_for(lake_folder: Lake, tmp_path: Path) ->
 def test_the_first_look_is_kept(lake_root: Lake, tmp_path: Path) -> None:
     dataset = promised(tmp_path)
     now = datetime.now(UTC)
+    assert judge(lake_root, dataset, now) == []  # nothing of it has come yet: it is not waited for
     put(lake_root, dataset, "a.csv", csv("a,1,2026-03-01"), "2026-03-01")
     run(lake_root, dataset, "2026-03-01")
     judge(lake_root, dataset, now + timedelta(days=3))
