@@ -133,8 +133,8 @@ def dataset_definitions(dataset: Dataset) -> dg.Definitions:
         keys = list(context.partition_keys) if partitioned else [UNPARTITIONED]
         zones = [z for z in STAGES if key(z, dataset.name) in context.selected_asset_keys]
         force = context.run.tags.get("lake/force") == "true"
-        telling.begin(context, dataset, keys)
         try:
+            telling.begin(context, lake.open(), dataset, keys)
             result = run_stages(
                 lake.open(), dataset, keys, zones, context.run_id, force, say=context.log.info
             )

@@ -19,7 +19,7 @@ from dagster._loggers import colored_console_logger
 from lake_pipeline.datasets import Dataset
 from lake_pipeline.datasets.config import Retries
 from lake_pipeline.datasets.partitioning import UNPARTITIONED, keys_between, now
-from lake_pipeline.errors import LakeError, Transient
+from lake_pipeline.errors import Transient
 from lake_pipeline.flow.run import Result
 from lake_pipeline.health import freshness, history, logs, metrics, telling
 from lake_pipeline.health.history import DEFAULT_PROFILE, RunInfo, RunRecord
@@ -33,7 +33,7 @@ PARTITION_TAG = "dagster/partition"
 RANGE_START, RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
 
 
-def begin(context: dg.AssetExecutionContext, dataset: Dataset, partitions: Sequence[str]) -> None:
+def begin(context: dg.AssetExecutionContext, lake: Lake, dataset: Dataset, partitions: Sequence[str]) -> None:
     """Where a run begins: its metadata is in every log line, and its process in a tag, by which it is missed."""
     run = context.run
     logs.install(Targets.from_env())
@@ -42,7 +42,7 @@ def begin(context: dg.AssetExecutionContext, dataset: Dataset, partitions: Seque
         run_id=run.run_id,
         dataset=dataset.name,
         partition=span,
-        source=dataset.config.landing,
+        source=lake.zone("raw").uri(dataset.template.prefix),
         threshold_profile=run.tags.get(PROFILE_TAG, DEFAULT_PROFILE),
         replay_id=run.tags.get(REPLAY_TAG, ""),
     )
@@ -63,8 +63,8 @@ def end(
             context.log_event(evaluation(judgement))
         late = [j for j in judgements if not j.met and j.judged == at.isoformat()]
         tell(context.log, lake, dataset, alerts, history.record_of(lake, dataset, run, result, at), late)
-    except LakeError as e:
-        context.log.warning("%s: not everybody could be told of this run yet: %s", dataset.name, e)
+    except Exception as e:  # noqa: BLE001  (the run did its work: nothing that telling does may fail it)
+        context.log.warning("%s: this run is told later, by lake_alerts: %r", dataset.name, e)
 
 
 @dg.failure_hook(name="tell_failure", required_resource_keys={"lake", "alerts"})

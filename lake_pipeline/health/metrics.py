@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from statistics import median
 from typing import Any
@@ -37,7 +37,8 @@ class DatasetMetrics:
 
     run_seconds: of one run. quality_failure_rate: the share of judged partitions that their checks refused.
     replays_per_day: replays begun. freshness_lag_seconds: from the landing of a partition's newest file to
-    its publication. sla_met and sla_missed: partitions by their due times.
+    its publication. sla_met and sla_missed: partitions by their due times. events_lost: arrivals that no
+    event had told of.
     """
 
     dataset: str
@@ -56,6 +57,7 @@ class DatasetMetrics:
     sla_met: int = 0
     sla_missed: int = 0
     breaker: str = "closed"
+    events_lost: int = 0
 
 
 @dataclass(frozen=True)
@@ -88,11 +90,14 @@ def metrics(lake: Lake, datasets: Iterable[Dataset], now: datetime, days: int) -
     for record in history.records(lake, first, last):
         by_dataset.setdefault(record.dataset, []).append(record)
     breakers = breaker.breakers(lake)
+    seen = list(ticks.ticks(lake, first, last))
     found = [
-        dataset_metrics(lake, d, by_dataset.get(d.name, []), first.isoformat(), days, breakers)
+        replace(
+            dataset_metrics(lake, d, by_dataset.get(d.name, []), first.isoformat(), days, breakers),
+            events_lost=sum(t.lost.get(d.name, 0) for t in seen),
+        )
         for d in datasets
     ]
-    seen = list(ticks.ticks(lake, first, last))
     waiting = outbox.waiting(lake)
     oldest = min((datetime.fromisoformat(w.oldest) for w in waiting), default=now)
     return LakeMetrics(
@@ -100,8 +105,8 @@ def metrics(lake: Lake, datasets: Iterable[Dataset], now: datetime, days: int) -
         first.isoformat(),
         tuple(found),
         sum(t.events for t in seen),
-        sum(t.events_lost for t in seen),
-        max((t.queue_lag_seconds for t in seen), default=0.0),
+        sum(n for t in seen for n in t.lost.values()),
+        max((t.lag_seconds for t in seen), default=0.0),
         sum(w.messages for w in waiting),
         max(0.0, (now - oldest).total_seconds()),
     )

@@ -1,36 +1,42 @@
-"""What the ticks of sensors found, kept in ``ops/ticks/<day>/<sensor>/<time>.json``: facts for the metrics."""
+"""What the ticks of the arrivals' sensors found, read for the metrics from ``ops/arrivals/<sensor>/ticks/``."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
-from datetime import UTC, date, datetime, timedelta
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from typing import Any
 
 from lake_pipeline.storage import Lake
-from lake_pipeline.storage.lake import dump
 
 
 @dataclass(frozen=True)
 class Tick:
-    """One tick. events: how many it took; lost: arrivals that no event had told of; lag: seconds the oldest waited."""
+    """One tick. events: how many it took; lost: arrivals that no event had told of, by dataset.
 
-    sensor: str
-    at: str
-    events: int = 0
-    events_lost: int = 0
-    queue_lag_seconds: float = 0.0
+    lag_seconds: the age of the oldest event that it took.
+    """
 
-
-def write(lake: Lake, tick: Tick) -> None:
-    """Keep what a tick found; the same tick again is the same document."""
-    at = datetime.fromisoformat(tick.at).astimezone(UTC)
-    lake.zone("ops").write(f"ticks/{at:%Y-%m-%d}/{tick.sensor}/{at:%H%M%S%f}.json", dump(asdict(tick)))
+    at: datetime
+    events: int
+    lost: dict[str, int]
+    lag_seconds: float
 
 
 def ticks(lake: Lake, first: date, last: date) -> Iterator[Tick]:
     """The ticks of some days (UTC), in no order."""
     store = lake.zone("ops")
-    for n in range((last - first).days + 1):
-        for entry in store.list(f"ticks/{first + timedelta(days=n)}"):
-            yield Tick(**json.loads(store.read(entry.key)))
+    begin = datetime.combine(first, datetime.min.time(), UTC)
+    for entry in store.list("arrivals"):
+        # a document is written when its tick ends, so none of these days is older
+        if "/ticks/" in entry.key and entry.modified >= begin:
+            found = tick_of(json.loads(store.read(entry.key)))
+            if first <= found.at.date() <= last:
+                yield found
+
+
+def tick_of(document: dict[str, Any]) -> Tick:
+    """A tick from its document."""
+    at = datetime.fromisoformat(document["at"]).astimezone(UTC)
+    return Tick(at, sum(document["events"].values()), document["lost"], document["lag_seconds"])

@@ -248,7 +248,7 @@ def test_log_lines_and_metrics_of_a_run(store: Lake, sales: Dataset, tmp_path: P
     }
     said = next(line for line in lines if "validated" in line["message"])
     assert said["partition"] == f"{DAY}..{THIRD}"
-    assert said["source"] == "sales/{yyyy}/{mm}/{dd}/"
+    assert said["source"].endswith("/lake/raw/sales")
     assert (said["threshold_profile"], said["replay_id"]) == ("default", "")
 
 

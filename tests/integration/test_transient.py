@@ -123,7 +123,7 @@ def test_objects(
     storm: Storm, operation: str, status: int, code: str, how: str, expected: type[LakeError]
 ) -> None:
     if operation == "head" and code == "RequestTimeout":
-        pytest.skip("the answer to HEAD has no body that could say so")
+        expected = Terminal  # the answer to HEAD has no body that could say so
     storm.status, storm.code, storm.how = status, code, how
     with pytest.raises(expected):
         OPERATIONS[operation](objects.ObjectStore("s3://bucket/lake"))

@@ -17,7 +17,7 @@ from promises import promised, watch_from
 from lake_pipeline.datasets import Dataset
 from lake_pipeline.errors import UsageError
 from lake_pipeline.flow.run import STAGES, run_stages
-from lake_pipeline.health import events, freshness, history, incidents, metrics, ticks
+from lake_pipeline.health import events, freshness, history, incidents, metrics
 from lake_pipeline.health.breaker import breaker
 from lake_pipeline.health.history import RunInfo, record_of
 from lake_pipeline.health.logs import about, json_handler
@@ -191,7 +191,14 @@ def test_metrics_come_from_the_records(lake_root: Lake, sales: Dataset) -> None:
     land(lake_root, sales, THIRD, "c")
     ran(lake_root, sales, heard, DAY, NEXT)
     ran(lake_root, sales, heard, THIRD, replay_id="x")
-    ticks.write(lake_root, ticks.Tick("lake_queue", now.isoformat(), 10, 2, 7.5))
+    tick = {
+        "at": now.isoformat(),
+        "events": {"waiting": 8, "duplicate": 2},
+        "lost": {"sales": 2},
+        "lag_seconds": 7.5,
+    }
+    lake_root.zone("ops").write("arrivals/queue/ticks/000000007.json", json.dumps(tick).encode())
+    lake_root.zone("ops").write("arrivals/queue/state/000000007.json", b"another document")
     found = metrics.metrics(lake_root, [sales], datetime.now(UTC), days=2)
     (one,) = found.datasets
     assert (one.runs_succeeded, one.runs_failed, one.partitions_published, one.partitions_failed) == (
@@ -208,6 +215,7 @@ def test_metrics_come_from_the_records(lake_root: Lake, sales: Dataset) -> None:
     assert one.freshness_lag_seconds_median is not None
     assert 0 <= one.run_seconds_median <= one.run_seconds_p95
     assert (found.events, found.events_lost, found.queue_lag_seconds) == (10, 2, 7.5)
+    assert one.events_lost == 2
     yesterday = metrics.metrics(lake_root, [sales], now - timedelta(days=5), days=2).datasets[0]
     assert (yesterday.runs_succeeded, yesterday.run_seconds_p95, yesterday.quality_failure_rate) == (
         0,
