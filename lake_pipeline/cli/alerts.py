@@ -12,7 +12,7 @@ from lake_pipeline.cli.common import Json, MaybeDataset, dataset_of, open_lake
 from lake_pipeline.cli.output import View, show, table
 from lake_pipeline.datasets.partitioning import now
 from lake_pipeline.health.incidents import Incident, incidents
-from lake_pipeline.health.messages import KINDS
+from lake_pipeline.health.messages import KINDS, told
 from lake_pipeline.health.outbox import Waiting, waiting
 from lake_pipeline.health.telling import send
 
@@ -56,9 +56,8 @@ def render(console: Console, found: list[Incident], queues: list[Waiting]) -> No
         rows = [(i.subject, KINDS[i.kind].title, i.opened[:16], i.over[:16] or None, i.count) for i in found]
         console.print(table("", ("of", "what", "since (UTC)", "over", "times#"), rows))
     for i in found:
-        for fault in i.faults.values():
-            console.print(f"[bold red]{i.subject}[/] ", end="")
-            console.print(f"{fault.headline}: {fault.reason}. {fault.fix}", markup=False)
+        if i.faults:
+            console.print(told(i.faults, ""), markup=False)
     if not found:
         console.print("No incidents.")
     for w in queues:

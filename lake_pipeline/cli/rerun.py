@@ -14,6 +14,7 @@ from lake_pipeline.cli.output import View, show, table
 from lake_pipeline.datasets.partitioning import now
 from lake_pipeline.health import outbox
 from lake_pipeline.health.events import replay_event
+from lake_pipeline.health.messages import split_sample
 from lake_pipeline.health.telling import send
 from lake_pipeline.health.unfinished import ALL, LOST, PlannedRun, Unfinished
 from lake_pipeline.storage import Lake
@@ -87,6 +88,10 @@ def render_plan(console: Console, runs: list[PlannedRun]) -> None:
     if not runs:
         console.print("Nothing is left to run.")
         return
-    rows = [(n, u.dataset, u.partition, u.why, u.reason) for n, r in enumerate(runs, 1) for u in r.partitions]
+    rows = [
+        (n, u.dataset, u.partition, u.why, split_sample(u.reason)[0])
+        for n, r in enumerate(runs, 1)
+        for u in r.partitions
+    ]
     console.print(table("", ("run#", "dataset", "partition", "why", "reason"), rows))
     console.print(f"{len(rows)} partition(s) in {len(runs)} run(s); nothing was run.")
