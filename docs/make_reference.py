@@ -10,12 +10,11 @@ import inspect
 import re
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import typer
-from rendering import attributes, code, prose, shown_arrow, simple_table, summary, table, walk
+from rendering import attributes, code, prose, shown_arrow, simple_table, summary, table, variables, walk
 
 from lake_pipeline.cli.app import app
 from lake_pipeline.contracts import Column, DriftPolicy, columns, constraints, formats, model
@@ -307,28 +306,12 @@ def environment() -> Iterator[str]:
     """The environment variables."""
     yield "# Environment"
     yield "Read when a command starts, or when Dagster loads definitions or starts a run."
-    yield table(("variable", "default", "meaning"), variables(Settings))
+    yield table(("variable", "default", "meaning"), variables(Settings, DEFAULTS))
     yield "Who is told, and how; see [operations](../guides/operations.md):"
-    yield table(("variable", "default", "meaning"), variables(Targets))
+    yield table(("variable", "default", "meaning"), variables(Targets, DEFAULTS))
     yield "On S3, the usual variables of AWS count as well:"
     yield table(("variable", "meaning"), AWS)
     yield "`DAGSTER_HOME` names another instance of Dagster than the one in `LAKE_HOME`."
-
-
-def variables(thing: Any) -> list[tuple[str, str, str]]:
-    """A row for each field of what the environment says, from the docstring."""
-    text = " ".join(prose(thing.__doc__ or "").split("\n\n", 1)[1].split())
-    parts = re.split(rf"(?<![\w`])({'|'.join(f.name for f in fields(thing))}): ", text)[1:]
-    return [
-        (code(DEFAULTS[name][0]), DEFAULTS[name][1], clean(what, DEFAULTS[name][0]))
-        for name, what in zip(parts[::2], parts[1::2], strict=True)
-    ]
-
-
-def clean(text: str, variable: str) -> str:
-    """A setting's sentence without the variable's own name."""
-    text = text.strip().replace(f"`{variable}`: ", "").replace(f"`{variable}`, ", "")
-    return text[:1].upper() + text[1:]
 
 
 DEFAULTS = {

@@ -8,7 +8,7 @@ before is not told again, so a tick may be repeated, and a rewound cursor does n
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -26,6 +26,7 @@ from lake_pipeline.components.telling import (
 )
 from lake_pipeline.datasets import Dataset, load_all
 from lake_pipeline.datasets.partitioning import now
+from lake_pipeline.errors import Terminal
 from lake_pipeline.health import freshness, history, metrics, outbox, telling
 from lake_pipeline.health.incidents import happened, open_incidents, recovered
 from lake_pipeline.health.messages import Fault, Message
@@ -47,13 +48,14 @@ TOLD = [TickStatus.SUCCESS, TickStatus.SKIPPED, TickStatus.FAILURE]
 
 @dataclass(frozen=True)
 class Round:
-    """One tick: its instance, its lake, the datasets, the sinks and the time. keys: what it queued."""
+    """One tick: its instance, its lake, the datasets, the sinks, the time, and its log for warnings."""
 
     instance: dg.DagsterInstance
     lake: Lake
     datasets: dict[str, Dataset]
     sinks: list[Sink]
     at: datetime
+    say: Callable[[str], None]
 
     def tell(self, message: Message) -> None:
         """Queue a message."""
@@ -68,9 +70,9 @@ class Round:
 )
 def lake_alerts(context: dg.SensorEvaluationContext, lake: LakeResource, alerts: Alerts) -> dg.SensorResult:
     """One tick."""
-    opened = lake.open()
+    opened, say = lake.open(), context.log.warning
     datasets = load_all(opened.settings.dataset_folders)
-    tick = Round(context.instance, opened, datasets, alerts.sinks(context.log.warning), now())
+    tick = Round(context.instance, opened, datasets, alerts.sinks(say), now(), say)
     cursor = json.loads(context.cursor or "{}")
     until = tell_runs(tick, cursor.get("runs"))
     location = context.repository_def
@@ -104,7 +106,10 @@ def tell_runs(tick: Round, since: str | None) -> str:
     found = tick.instance.get_run_records(ended, MOST_RUNS, order_by="update_timestamp", ascending=True)
     for record in found:
         for dataset in datasets_of(tick, record.dagster_run):
-            tell_untold(tick, dataset, record)
+            try:
+                tell_untold(tick, dataset, record)
+            except Terminal as e:  # a run of partitions that the dataset does not have any more
+                tick.say(f"run {record.dagster_run.run_id} of {dataset.name} cannot be told: {e}")
     full = len(found) == MOST_RUNS
     last = max((r.update_timestamp.replace(tzinfo=UTC) for r in found), default=start)
     return (last + OVERLAP if full else max(last, start)).isoformat()

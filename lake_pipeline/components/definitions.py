@@ -22,6 +22,7 @@ from lake_pipeline.flow.context import tell
 from lake_pipeline.flow.run import STAGES, Result, run_stages
 from lake_pipeline.resources import Alerts, LakeResource
 from lake_pipeline.settings import Settings
+from lake_pipeline.storage.failures import is_passing
 
 CODE_VERSION = "1"
 PARTITIONS_PER_RUN = 400
@@ -144,6 +145,9 @@ def dataset_definitions(dataset: Dataset) -> dg.Definitions:
         except LakeError as e:
             raise dg.Failure(str(e), allow_retries=False) from e
         except Exception as e:  # what is not known to be transient is not to be repeated
+            if is_passing(e):
+                telling.repeat(e, retries, context.retry_number)
+                raise
             raise dg.Failure(f"{type(e).__name__}: {e}", allow_retries=False) from e
         yield from report(context, dataset, result, zones, partitioned)
         telling.end(context, lake.open(), dataset, alerts, result)

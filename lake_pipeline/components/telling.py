@@ -19,7 +19,6 @@ from dagster._loggers import colored_console_logger
 from lake_pipeline.datasets import Dataset
 from lake_pipeline.datasets.config import Retries
 from lake_pipeline.datasets.partitioning import UNPARTITIONED, keys_between, now
-from lake_pipeline.errors import Transient
 from lake_pipeline.flow.run import Result
 from lake_pipeline.health import freshness, history, logs, metrics, telling
 from lake_pipeline.health.history import DEFAULT_PROFILE, RunInfo, RunRecord
@@ -162,7 +161,7 @@ def evaluation(found: freshness.Judgement) -> dg.AssetCheckEvaluation:
     )
 
 
-def repeat(error: Transient, retries: Retries, number: int) -> None:
+def repeat(error: Exception, retries: Retries, number: int) -> None:
     """Ask Dagster to repeat the step after a wait of the dataset's own rate; number: of the repeat, from 0.
 
     Dagster's retry policy doubles the wait and knows no other rate. For a rate of 2 this does nothing, and

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import dagster as dg
 
+from lake_pipeline.health import logs
 from lake_pipeline.health.outbox import Sink
 from lake_pipeline.health.targets import Targets
 from lake_pipeline.resources.sinks import sinks_of
@@ -30,4 +31,6 @@ class Alerts(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     def sinks(self, say: Callable[[str], None]) -> list[Sink]:
         """The sinks; `say` writes a warning to the log of whoever tells."""
-        return sinks_of(self.targets(), say)
+        targets = self.targets()
+        logs.install(targets)
+        return sinks_of(targets, say)

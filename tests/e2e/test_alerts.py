@@ -161,7 +161,8 @@ def test_what_a_run_could_not_tell_the_sensor_tells(
 KILLED = """
 import os, signal
 from lake_pipeline.flow import run as flow
-flow.{stage} = lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL)
+from lake_pipeline.health import telling
+(telling if "{stage}" == "tell_run" else flow).{stage} = lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL)
 from lake_pipeline.cli import main
 main()
 """
@@ -189,6 +190,23 @@ def test_a_run_whose_process_was_killed_is_found(store: Lake, sales: Dataset) ->
     assert [*incidents(store)[0].faults] == [NEXT]
 
 
+def test_a_run_that_was_killed_while_it_told_is_told(store: Lake, sales: Dataset) -> None:
+    killed("tell_run", "run", "sales", "--from", DAY, "--to", THIRD)
+    tick(store)
+    assert kinds(store) == {"PARTITION_REFUSED": 1}
+    (record,) = recorded(store)
+    assert [p.action for p in record.partitions] == ["published", "refused", "published"]
+
+
+def test_a_run_of_a_partition_that_is_gone_stops_no_tick(store: Lake, sales: Dataset) -> None:
+    killed("curate", "run", "sales", "--from", DAY, "--to", NEXT)
+    text = (sales.folder / "defs.yaml").read_text()
+    (sales.folder / "defs.yaml").write_text(text.replace("2026-01-01", "2026-06-01"))
+    cursor = json.loads(tick(store).cursor or "")
+    assert cursor["ticked"]
+    assert recorded(store) == []
+
+
 def test_a_run_that_goes_on_is_left_alone() -> None:
     mine = process_name()
     assert not is_gone(mine)
@@ -212,6 +230,13 @@ def test_a_partition_that_is_due_is_told_and_red(store: Lake, tmp_path: Path) ->
     (found,) = [i for i in incidents(store) if i.subject == "orders"]
     assert found.faults[day].headline == f"orders for {day} not available by 07:30; nothing is published yet"
     assert tick(store, result.cursor).asset_events == []
+    with instance_of(store) as instance:
+        instance.report_runless_asset_event(
+            next(e for e in missed if e.partition == day)
+        )  # as the daemon does
+        key = dg.AssetCheckKey(dg.AssetKey(["curated", "orders"]), "freshness")
+        (shown,) = instance.event_log_storage.get_asset_check_execution_history(key, 10)
+        assert shown.partition == day
     put(store, orders, "a.csv", csv(f"a,1,{day}"), day)
     (ran,) = run_partitions(store, orders, [day])
     assert ran.action == "published"

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from threading import Thread
 from typing import Any
 
 import boto3
 import pytest
+from lakes import csv, make_dataset, put
 from moto.server import ThreadedMotoServer
 
+from lake_pipeline.cli.dagster_run import run_partitions
 from lake_pipeline.health import outbox
 from lake_pipeline.health.incidents import incidents
 from lake_pipeline.health.messages import Message
@@ -23,6 +27,7 @@ from lake_pipeline.health.targets import Targets
 from lake_pipeline.health.telling import send
 from lake_pipeline.resources.alerts import Alerts
 from lake_pipeline.resources.sinks import EventBridge, NotTaken, Sns, Webhook, sinks_of
+from lake_pipeline.settings import Settings
 from lake_pipeline.storage import Lake
 
 NOW = datetime(2026, 2, 26, 7, 30, tzinfo=UTC)
@@ -243,3 +248,41 @@ def test_the_resource_takes_what_the_environment_says(monkeypatch: pytest.Monkey
     assert Alerts(bus="other", webhook="https://x/").targets() == Targets(
         "arn:aws:sns:eu-west-1:1:a", "other", "https://x/"
     )
+
+
+def test_from_a_refused_file_to_people_and_programs(
+    aws: Callable[[str], Any],
+    queue: tuple[str, str],
+    topic: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A real run in Dagster: SNS tells people that it was refused, EventBridge tells programs what became of it."""
+    events_url = aws("sqs").create_queue(QueueName="events")["QueueUrl"]
+    arn = aws("sqs").get_queue_attributes(QueueUrl=events_url, AttributeNames=["QueueArn"])
+    aws("events").put_rule(Name="dq", EventPattern='{"source": ["lake_pipeline"], "detail-type": ["DQFailed", "IncidentOpened"]}')  # fmt: skip
+    aws("events").put_targets(Rule="dq", Targets=[{"Id": "q", "Arn": arn["Attributes"]["QueueArn"]}])
+    for name, value in {
+        "LAKE_ROOT": str(tmp_path / "lake"),
+        "LAKE_DEFS": str(tmp_path / "defs"),
+        "DAGSTER_HOME": str(tmp_path / "dagster"),
+        "LAKE_ALERT_TOPIC": topic,
+        "LAKE_EVENT_BUS": "default",
+    }.items():
+        monkeypatch.setenv(name, value)
+    sales = make_dataset(tmp_path / "defs", rules='IsUnique "id"')
+    lake = Lake(Settings.from_env())
+    put(lake, sales, "a.csv", csv("twice,1,2026-03-01", "twice,2,2026-03-01"))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of Dagster's, as in tests/e2e
+        (ran,) = run_partitions(lake, sales, ["2026-03-01"])
+    assert ran.action == "refused", ran.error
+    (told,) = received(aws, queue[0])
+    assert told["Subject"] == "sales for 2026-03-01 not available; nothing is published yet"
+    assert "Sample: 'twice'" in told["Message"]
+    assert "lake run sales --partition 2026-03-01" in told["Message"]
+    got = {g["detail-type"]: g["detail"] for g in received(aws, events_url)}
+    assert got.keys() == {"DQFailed", "IncidentOpened"}
+    assert got["DQFailed"]["run_id"] == ran.run_id
+    assert got["DQFailed"]["source"].endswith("/raw/sales/2026/03/01/")
+    assert outbox.waiting(lake) == []
