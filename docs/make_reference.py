@@ -10,12 +10,11 @@ import inspect
 import re
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import typer
-from rendering import attributes, code, prose, shown_arrow, simple_table, summary, table, walk
+from rendering import attributes, code, prose, shown_arrow, simple_table, summary, table, variables, walk
 
 from lake_pipeline.cli.app import app
 from lake_pipeline.contracts import Column, DriftPolicy, columns, constraints, formats, model
@@ -42,6 +41,7 @@ from lake_pipeline.engines import casts
 from lake_pipeline.flow import quarantine
 from lake_pipeline.flow.state import Balance
 from lake_pipeline.flow.status import Status, state_of
+from lake_pipeline.health.targets import Targets
 from lake_pipeline.reasons import CODES
 from lake_pipeline.settings import ZONES, Settings
 from lake_pipeline.storage import lake
@@ -180,7 +180,8 @@ def contract() -> Iterator[str]:
     yield "## The rest"
     yield (
         "`team` gives the assets' owners in Dagster: `team.name`, and members whose `username` is an e-mail address. "
-        "`slaProperties` with `timeOfAvailability` is read and shown; nothing acts on it yet."
+        "`slaProperties` with `timeOfAvailability` says when a partition is due on the day after it, and `valueExt` in "
+        "which time zone: see [operations](../guides/operations.md#freshness)."
     )
     yield prose((model.__doc__ or "").split("\n\n", 1)[1])
 
@@ -251,6 +252,10 @@ def status_page() -> Iterator[str]:
     rows = [(code(name), kinds[type(value)], STATUS[name]) for name, value in sample.items()]
     yield table(("field", "value", "meaning"), rows)
     yield "`state` is " + prose(state_of.__doc__ or "").replace("``", "`")
+    yield (
+        "Besides them, `breaker` is `closed`, `open` or `half-open`: the state of the dataset's "
+        "[circuit breaker](../guides/operations.md#the-circuit-breaker)."
+    )
 
 
 STATUS = {
@@ -316,22 +321,12 @@ def environment() -> Iterator[str]:
     """The environment variables."""
     yield "# Environment"
     yield "Read when a command starts, or when Dagster loads definitions or starts a run."
-    text = " ".join(prose(Settings.__doc__ or "").split("\n\n", 1)[1].split())
-    parts = re.split(rf"\b({'|'.join(f.name for f in fields(Settings))}): ", text)[1:]
-    rows = [
-        (code(DEFAULTS[name][0]), DEFAULTS[name][1], clean(what, DEFAULTS[name][0]))
-        for name, what in zip(parts[::2], parts[1::2], strict=True)
-    ]
-    yield table(("variable", "default", "meaning"), rows)
+    yield table(("variable", "default", "meaning"), variables(Settings, DEFAULTS))
+    yield "Who is told, and how; see [operations](../guides/operations.md):"
+    yield table(("variable", "default", "meaning"), variables(Targets, DEFAULTS))
     yield "On S3, the usual variables of AWS count as well:"
     yield table(("variable", "meaning"), AWS)
     yield "`DAGSTER_HOME` names another instance of Dagster than the one in `LAKE_HOME`."
-
-
-def clean(text: str, variable: str) -> str:
-    """A setting's sentence without the variable's own name."""
-    text = text.strip().replace(f"`{variable}`: ", "").replace(f"`{variable}`, ", "")
-    return text[:1].upper() + text[1:]
 
 
 DEFAULTS = {
@@ -339,6 +334,12 @@ DEFAULTS = {
     "catalog": ("LAKE_CATALOG", "`sqlite:///$LAKE_HOME/catalog.db`"),
     "home": ("LAKE_HOME", "`LAKE_ROOT` when that is a folder, else `./.lake/<bucket>-<hash>`"),
     "dataset_folders": ("LAKE_DEFS", ""),
+    "topic": ("LAKE_ALERT_TOPIC", ""),
+    "bus": ("LAKE_EVENT_BUS", ""),
+    "webhook": ("LAKE_ALERT_WEBHOOK", ""),
+    "log": ("LAKE_LOG", "`text`"),
+    "log_file": ("LAKE_LOG_FILE", ""),
+    "metrics": ("LAKE_METRICS", "`none`, on AWS `emf`"),
 }
 AWS = [
     ("`AWS_ACCESS_KEY_ID` `AWS_SECRET_ACCESS_KEY` `AWS_SESSION_TOKEN`", "credentials"),

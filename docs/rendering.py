@@ -6,6 +6,7 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import fields
 from typing import Any
 
 import pyarrow as pa
@@ -110,3 +111,19 @@ def attributes(schema: Mapping[str, Any]) -> Iterator[tuple[str, str, str, str]]
     for name, spec in schema["properties"].items():
         default = "required" if name in schema.get("required", ()) else shown_default(spec)
         yield code(name), shown_type(spec), default, prose(spec.get("description", ""))
+
+
+def variables(thing: Any, defaults: Mapping[str, tuple[str, str]]) -> list[tuple[str, str, str]]:
+    """A row for each field of what the environment says, from the docstring; defaults: its variable and its default."""
+    text = " ".join(prose(thing.__doc__ or "").split("\n\n", 1)[1].split())
+    parts = re.split(rf"(?<![\w`])({'|'.join(f.name for f in fields(thing))}): ", text)[1:]
+    return [
+        (code(defaults[name][0]), defaults[name][1], clean(what, defaults[name][0]))
+        for name, what in zip(parts[::2], parts[1::2], strict=True)
+    ]
+
+
+def clean(text: str, variable: str) -> str:
+    """A setting's sentence without the variable's own name."""
+    text = text.strip().replace(f"`{variable}`: ", "").replace(f"`{variable}`, ", "")
+    return text[:1].upper() + text[1:]

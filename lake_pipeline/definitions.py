@@ -9,7 +9,9 @@ import dagster as dg
 from dagster.components.core.component_tree import ComponentTree
 
 import lake_pipeline.defs
+from lake_pipeline.components.alerts import lake_alerts
 from lake_pipeline.components.definitions import dataset_definitions
+from lake_pipeline.components.telling import lake_logger
 from lake_pipeline.datasets import load_dataset
 from lake_pipeline.datasets.loading import SHIPPED, dataset_folders
 from lake_pipeline.resources import resources
@@ -26,7 +28,12 @@ def defs() -> dg.Definitions:
         warnings.simplefilter("ignore", dg.PreviewWarning)
         warnings.simplefilter("ignore", dg.BetaWarning)
         further = [dataset_definitions(load_dataset(folder)) for folder in own.values()]
-        shared = dg.Definitions(resources=resources(), executor=dg.in_process_executor)
+        shared = dg.Definitions(
+            resources=resources(),
+            executor=dg.in_process_executor,
+            loggers={"console": lake_logger},
+            sensors=[lake_alerts],
+        )
         return dg.Definitions.merge(*shipped(replaced=set(own)), *further, shared)
 
 

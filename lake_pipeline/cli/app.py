@@ -6,7 +6,23 @@ import sys
 
 import typer
 
-from lake_pipeline.cli import check, compact, contract, cost, demo, dev, dq, land, run, sql, status
+from lake_pipeline.cli import (
+    alerts,
+    check,
+    compact,
+    contract,
+    cost,
+    demo,
+    dev,
+    dq,
+    land,
+    metrics,
+    rerun,
+    resume,
+    run,
+    sql,
+    status,
+)
 from lake_pipeline.cli.output import console
 from lake_pipeline.errors import LakeError, UsageError
 
@@ -18,7 +34,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for module in (demo, land, run, status, sql, check, dev, cost, compact):
+for module in (
+    demo, land, run, rerun, status, sql, check, alerts, metrics, resume, cost, compact, dev,
+):  # fmt: skip
     app.command(module.NAME)(module.command)
 app.add_typer(dq.app, name="dq")
 app.add_typer(contract.app, name="contract")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,9 +14,18 @@ from typing import Literal
 import dagster as dg
 
 from lake_pipeline.components.definitions import dataset_definitions, job_name
+from lake_pipeline.components.telling import (
+    PARTITION_TAG,
+    PROCESS_TAG,
+    RANGE_END,
+    RANGE_START,
+    process_name,
+)
 from lake_pipeline.datasets import Dataset
 from lake_pipeline.datasets.partitioning import UNPARTITIONED, runs_of
 from lake_pipeline.flow.state import Memory, Outcome
+from lake_pipeline.health import logs
+from lake_pipeline.health.targets import Targets
 from lake_pipeline.resources import resources
 from lake_pipeline.storage import Lake
 
@@ -27,7 +36,6 @@ nux:
   enabled: false
 """
 REPOSITORY = "__repository__@lake_pipeline.definitions"  # by which the UI finds the runs of a job
-RANGE_START, RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
 Action = Literal["published", "unchanged", "refused", "still refused", "failed"]
 
 
@@ -65,8 +73,14 @@ def instance_of(lake: Lake) -> Iterator[dg.DagsterInstance]:
         yield instance
 
 
-def run_partitions(lake: Lake, dataset: Dataset, partitions: list[str], force: bool = False) -> list[Ran]:
-    """Run partitions, adjoining ones in one Dagster run; returns what became of each."""
+def run_partitions(
+    lake: Lake,
+    dataset: Dataset,
+    partitions: list[str],
+    force: bool = False,
+    tags: Mapping[str, str] | None = None,
+) -> list[Ran]:
+    """Run partitions, adjoining ones in one Dagster run with these further tags; returns what became of each."""
     memory = Memory(lake, dataset)
     before = memory.outcomes(partitions)
     runs: dict[str, tuple[str, str, bool]] = {}
@@ -76,7 +90,7 @@ def run_partitions(lake: Lake, dataset: Dataset, partitions: list[str], force: b
             result = job.execute_in_process(
                 run_config={"loggers": {"console": {}}},
                 instance=instance,
-                tags=tags_of(dataset, keys, force),
+                tags={**tags_of(dataset, keys, force), **(tags or {})},
                 raise_on_error=False,
             )
             error = error_of(result)
@@ -96,20 +110,23 @@ def job_of(dataset: Dataset) -> dg.JobDefinition:
 
 @dg.logger
 def hushed(_: dg.InitLoggerContext) -> logging.Logger:
-    """The terminal shows progress, and Dagster's event log keeps the events."""
-    logger = logging.getLogger("lake_pipeline.hushed")
+    """The terminal shows progress, and Dagster's event log keeps the events; ``LAKE_LOG=json`` asks for lines."""
+    targets = Targets.from_env()
+    logs.install(targets)
+    logger = logging.getLogger("lake_pipeline.run" if targets.log == "json" else "hushed.lake_pipeline")
     logger.addHandler(logging.NullHandler())
-    logger.propagate = False
+    logger.propagate = targets.log == "json"
     return logger
 
 
 def tags_of(dataset: Dataset, keys: list[str], force: bool) -> dict[str, str]:
     """The tags that tell a run its partitions."""
-    tags = {".dagster/repository": REPOSITORY, **({"lake/force": "true"} if force else {})}
+    tags = {".dagster/repository": REPOSITORY, PROCESS_TAG: process_name()}
+    tags |= {"lake/force": "true"} if force else {}
     if dataset.config.partitions.by == "none":
         return tags
     if len(keys) == 1:
-        return {**tags, "dagster/partition": keys[0]}
+        return {**tags, PARTITION_TAG: keys[0]}
     return {**tags, RANGE_START: keys[0], RANGE_END: keys[-1]}
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import dagster as dg
 from dagster import AssetCheckSeverity
 
-from lake_pipeline.components import events
+from lake_pipeline.components import events, telling
 from lake_pipeline.datasets import Dataset
 from lake_pipeline.datasets.loading import dataset_folders
 from lake_pipeline.datasets.partitioning import UNPARTITIONED
@@ -21,9 +21,10 @@ from lake_pipeline.flow.audit import check_names, named_sources
 from lake_pipeline.flow.away import Away
 from lake_pipeline.flow.context import Engines, tell
 from lake_pipeline.flow.run import STAGES, Result, run_stages
-from lake_pipeline.resources import GlueJobs, LakeResource, SparkSessions
+from lake_pipeline.resources import Alerts, GlueJobs, LakeResource, SparkSessions
 from lake_pipeline.resources.steps import GlueSteps
 from lake_pipeline.settings import Settings
+from lake_pipeline.storage.failures import is_passing
 
 CODE_VERSION = "1"
 PARTITIONS_PER_RUN = 400
@@ -98,9 +99,9 @@ def specs(dataset: Dataset) -> list[dg.AssetSpec]:
 
 
 def check_specs(dataset: Dataset) -> list[dg.AssetCheckSpec]:
-    """One check per DQ rule, the schema and the balance; those of severity error block."""
+    """One check per DQ rule, the schema, the balance, and freshness; those of severity error block."""
     partitions = partitions_definition(dataset)
-    return [
+    found = [
         dg.AssetCheckSpec(
             name,
             asset=key("curated", dataset.name),
@@ -110,6 +111,7 @@ def check_specs(dataset: Dataset) -> list[dg.AssetCheckSpec]:
         )
         for name, severity, rule in check_names(dataset.contract)
     ]
+    return [*found, *telling.freshness_checks(dataset)]
 
 
 def dataset_definitions(dataset: Dataset) -> dg.Definitions:
@@ -130,18 +132,21 @@ def dataset_definitions(dataset: Dataset) -> dg.Definitions:
             jitter=dg.Jitter.PLUS_MINUS,
         ),
         op_tags={"dataset": dataset.name},
+        hooks={telling.tell_failure},
     )
     def run(
         context: dg.AssetExecutionContext,
         lake: LakeResource,
         spark: SparkSessions,
         glue: GlueJobs,
+        alerts: Alerts,
     ) -> Iterator[Any]:
         partitioned = context.has_partition_key or context.has_partition_key_range
         keys = list(context.partition_keys) if partitioned else [UNPARTITIONED]
         zones = [z for z in STAGES if key(z, dataset.name) in context.selected_asset_keys]
         force = context.run.tags.get("lake/force") == "true"
         try:
+            telling.begin(context, lake.open(), dataset, keys)
             engines = Engines(spark.engine, Away(GlueSteps(glue, context.log)))
             result = run_stages(
                 lake.open(),
@@ -153,13 +158,18 @@ def dataset_definitions(dataset: Dataset) -> dg.Definitions:
                 say=context.log.info,
                 engines=engines,
             )
-        except Transient:
+        except Transient as e:
+            telling.repeat(e, retries, context.retry_number)
             raise
         except LakeError as e:
             raise dg.Failure(str(e), allow_retries=False) from e
         except Exception as e:  # what is not known to be transient is not to be repeated
+            if is_passing(e):
+                telling.repeat(e, retries, context.retry_number)
+                raise
             raise dg.Failure(f"{type(e).__name__}: {e}", allow_retries=False) from e
         yield from report(context, dataset, result, zones, partitioned)
+        telling.end(context, lake.open(), dataset, alerts, result)
         problems = result.problems()
         if problems:
             raise dg.Failure(events.failure_text(dataset, problems), allow_retries=False)

@@ -9,10 +9,12 @@ import dagster as dg
 
 from lake_pipeline.contracts import Column
 from lake_pipeline.datasets import Dataset
+from lake_pipeline.datasets.partitioning import now
 from lake_pipeline.flow.audit import Verdict
 from lake_pipeline.flow.choice import Ran
 from lake_pipeline.flow.curate import Curated
 from lake_pipeline.flow.run import Result
+from lake_pipeline.health.history import lag
 
 SHOWN_PROBLEMS = 10
 SHOWN_FILES = 20
@@ -127,6 +129,7 @@ def _curated(dataset: Dataset, result: Result, partition: str) -> Mapping[str, A
         "deduplicated_rows": balance.deduplicated,
         "filtered_rows": balance.filtered,
         "published": found.action == "published",
+        **landed_to_published(result, found),
         "contract_version": found.outcome.contract_version,
         "snapshot": str(found.outcome.snapshot),
         **engine_metadata(found.ran),
@@ -136,6 +139,12 @@ def _curated(dataset: Dataset, result: Result, partition: str) -> Mapping[str, A
 def engine_metadata(ran: Ran | None) -> Mapping[str, Any]:
     """What did the work, and why it; nothing where there was none to do."""
     return {} if ran is None else {"engine": ran.reason, **ran.facts}
+
+
+def landed_to_published(result: Result, found: Curated) -> Mapping[str, float]:
+    """How long the newest object waited to be published, where it was published now."""
+    seconds = lag(result, found, now())
+    return {} if seconds is None else {"freshness_lag_seconds": seconds}
 
 
 def verdict_metadata(verdict: Verdict) -> Mapping[str, Any]:

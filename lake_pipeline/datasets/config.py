@@ -162,6 +162,16 @@ class Retries(Value):
 
     attempts: int = Field(3, ge=0, description="how often a step is repeated")
     first_seconds: float = Field(2.0, gt=0, description="the wait before the first repeat")
+    rate: float = Field(2.0, ge=1, description="how many times longer each further wait is")
+
+
+class CircuitBreaker(Value):
+    """When runs of the dataset stop to start by themselves; people can run it all the same."""
+
+    failures: int = Field(
+        5, ge=0, description="how many failed partitions in a row stop them; 0 for any number"
+    )
+    cool_down_seconds: float = Field(600, gt=0, description="after how long one partition is tried again")
 
 
 class Python(Value):
@@ -234,6 +244,7 @@ class DatasetConfig(BaseModel):
     auto: Auto = Field(Auto(), description="the limits of engine: auto")
     glue: Glue = Field(Glue(), description="the job runs of engine: glue")
     retries: Retries = Field(Retries(), description="how transient errors are repeated")
+    breaker: CircuitBreaker = Field(CircuitBreaker(), description="when automatic runs stop")
 
     @field_validator("transform")
     @classmethod

@@ -6,6 +6,13 @@ Names the pipeline gives (raw keys are the producers'):
 ops/manifests/<ds>/<partition>/<n>.json        input manifests, n counts up
 ops/receipts/<ds>/<partition>/<batch>.json     what became of each object of a validated batch
 ops/outcomes/<ds>/<partition>/<n>.json         what became of each curate: published, refused or failed
+ops/runs/<day>/<ds>/<run>.json                 what a run did to each of its partitions
+ops/freshness/<ds>/partitions/<partition>.json   whether the partition was there when it was due
+ops/breakers/<ds>/<n>.json                     the circuit breaker's states
+ops/incidents/<subject>/<kind>/<n>.json        what is wrong, and who was told when
+ops/outbox/<sink>/….json                       messages that no sink has taken yet
+ops/jobs/<ds>/<step>/<key>/                    what a job was asked, and its answer
+ops/glue-runs/<job>/<ds>/<key>/<attempt>/      records of Glue job runs: claim, run, end, result, messages
 dq-results/<ds>/<partition>/<fingerprint>.json   the audit of a candidate: the gate asks it, and so does history
 validated/<ds>/data/<partition>/<batch>-….parquet   typed rows of a validated batch
 curated/<ds>/data/<partition>/<fingerprint>-….parquet   audited rows of a published candidate

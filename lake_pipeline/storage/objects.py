@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +24,12 @@ from lake_pipeline.errors import Terminal, Transient
 if TYPE_CHECKING:
     from obstore.auth.boto3 import Boto3CredentialProvider
 
+# obstore has no exceptions of its own for most answers; listing has for none.
+REFUSED = re.compile(r"status code: [34]\d\d\b|redirect without LOCATION")
+PASSING = re.compile(r"status code: (?:408|409|429)\b|<Code>(?:RequestTimeout|SlowDown|Throttling\w*)</Code>")
+# The client's own repeats of single requests; whatever lasts longer is for Dagster's retry policy.
+RETRIES: Any = {"max_retries": 3, "retry_timeout": timedelta(seconds=30)}
+TIMEOUT = "300s"  # of one request
 CHUNK_BYTES = 8 * 1024 * 1024  # obstore's own streams are several times slower than ranges
 
 
@@ -183,9 +189,10 @@ def _s3(root: str) -> S3Store:
     return S3Store(
         bucket,
         prefix=prefix or None,
-        client_options={"allow_http": endpoint.startswith("http://"), "timeout": "300s"},
+        client_options={"allow_http": endpoint.startswith("http://"), "timeout": TIMEOUT},
         credential_provider=_profile() if os.environ.get("AWS_PROFILE") else None,
         config={"endpoint": endpoint} if endpoint else None,
+        retry_config=RETRIES,
     )
 
 
@@ -216,7 +223,7 @@ def translated(key: str, pinned: bool = False) -> Iterator[None]:
     except (failures.InvalidPathError, ValueError) as e:
         raise StorageRefused(f'"{key}" cannot be a key: {first_line(e)}') from e
     except failures.BaseError as e:
-        if re.search(r"status code: 40[13]\b", str(e)):  # listing: obstore has no exception of its own for it
+        if REFUSED.search(str(e)) and not PASSING.search(str(e)):
             raise StorageRefused(f'The storage refused access to "{key}": {first_line(e)}') from e
         raise StorageUnavailable(f'The storage failed on "{key}": {first_line(e)}') from e
 

@@ -35,10 +35,13 @@ from sqlalchemy.schema import CreateTable
 
 from lake_pipeline.errors import Terminal, Transient
 from lake_pipeline.settings import Settings
+from lake_pipeline.storage.failures import passing
 
 PARTITION = "_partition"
 # pyiceberg stops pruning manifests by an IN list above this many literals; then all files are planned.
 PRUNABLE = 200
+# pyiceberg's client of Glue repeats ten times; whatever lasts longer is for Dagster's retry policy.
+GLUE_RETRIES = 3
 
 
 class CommitConflict(Transient):
@@ -70,21 +73,23 @@ class Tables:
     def catalog(self) -> Catalog:
         """The pyiceberg catalog, opened at first use."""
         if self._catalog is None:
-            self._catalog = open_catalog(self._settings)
+            with passing("the catalog"):
+                self._catalog = open_catalog(self._settings)
         return self._catalog
 
     def table(self, name: str) -> Table | None:
         """The table as it is now, or None before its first commit."""
         try:
-            return self.catalog.load_table(name)
+            with passing(name):
+                return self.catalog.load_table(name)
         except (NoSuchTableError, NoSuchNamespaceError):
             return None
 
     def names(self) -> list[str]:
         """All tables of the lake, sorted: ``["curated.flights", …]``."""
-        return sorted(
-            ".".join(t) for n in self.catalog.list_namespaces() for t in self.catalog.list_tables(n)
-        )
+        with passing("the catalog"):
+            found = [t for n in self.catalog.list_namespaces() for t in self.catalog.list_tables(n)]
+        return sorted(".".join(t) for t in found)
 
     def snapshot(self, name: str) -> int | None:
         """The id of the table's current snapshot, or None."""
@@ -97,7 +102,8 @@ class Tables:
         if table is None:
             return []
         wanted = None if partitions is None else set(partitions)
-        found = [_data_file(f) for f in planned(table, wanted)]
+        with passing(name):
+            found = [_data_file(f) for f in planned(table, wanted)]
         return sorted(found, key=lambda f: f.uri)
 
     def arrow_schema(self, name: str) -> pa.Schema | None:
@@ -119,8 +125,13 @@ class Tables:
         Returns the id of the table's snapshot afterwards. Files to drop that are gone, and files to
         add that are there, are passed over, so a commit can be repeated. Raises `CommitConflict`.
         """
+        with passing(name):
+            return self._replace(name, schema, set(drop), set(add), properties)
+
+    def _replace(
+        self, name: str, schema: pa.Schema, gone: set[str], new: set[str], properties: Mapping[str, str]
+    ) -> int:
         table = self._ensure(name, schema)
-        gone, new = set(drop), set(add)
         current = {f.file_path: f for f in planned(table, None)}
         outgoing = [f for uri, f in current.items() if uri in gone and uri not in new]
         incoming = sorted(new - current.keys())
@@ -204,7 +215,9 @@ def table_location(settings: Settings, zone: str, dataset: str) -> str:
 def open_catalog(settings: Settings) -> Catalog:
     """The SQL catalog (SQLite by default, any SQLAlchemy URI) or the AWS Glue Data Catalog."""
     config: dict[str, Any] = (
-        {"type": "glue"} if settings.catalog == "glue" else {"type": "sql", "uri": settings.catalog}
+        {"type": "glue", "glue.max-retries": GLUE_RETRIES}
+        if settings.catalog == "glue"
+        else {"type": "sql", "uri": settings.catalog}
     )
     if settings.catalog.startswith("sqlite:///"):
         settings.home.mkdir(parents=True, exist_ok=True)

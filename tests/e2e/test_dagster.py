@@ -207,7 +207,8 @@ def test_running_curated_alone_still_refuses(store: Lake, sales: Dataset) -> Non
 
 
 @pytest.mark.parametrize(
-    ("error", "runs"), [(StorageUnavailable, 2), (StorageRefused, 1), (ZeroDivisionError, 1)]
+    ("error", "runs"),
+    [(StorageUnavailable, 2), (ConnectionResetError, 2), (StorageRefused, 1), (ZeroDivisionError, 1)],
 )
 def test_only_transient_errors_are_repeated(
     store: Lake, sales: Dataset, error: type[Exception], runs: int, monkeypatch: pytest.MonkeyPatch

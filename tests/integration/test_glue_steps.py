@@ -26,7 +26,7 @@ from lake_pipeline.flow.away import Away, JobUnlike, Order
 from lake_pipeline.flow.choice import Size
 from lake_pipeline.flow.context import Engines, working
 from lake_pipeline.flow.run import STAGES, run_stages
-from lake_pipeline.resources import GlueJobs, LakeResource, SparkSessions
+from lake_pipeline.resources import Alerts, GlueJobs, LakeResource, SparkSessions
 from lake_pipeline.resources.steps import GlueSteps
 from lake_pipeline.storage import Lake, ObjectStore
 
@@ -66,7 +66,7 @@ def glue(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Endpoint]:
 
 def resources(glue: Endpoint) -> dict[str, Any]:
     jobs = GlueJobs(endpoint=glue.url, region="us-east-1", poll_seconds=1)
-    return {"lake": LakeResource(), "spark": SparkSessions(), "glue": jobs}
+    return {"lake": LakeResource(), "spark": SparkSessions(), "glue": jobs, "alerts": Alerts()}
 
 
 def materialize(

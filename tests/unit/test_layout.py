@@ -17,7 +17,7 @@ PACKAGE = ROOT / "lake_pipeline"
 
 # Room by room, what it may import from the rest of the package. A room that is not here has no place yet.
 BASE = {"errors", "reasons", "settings"}
-CORE = {*BASE, "storage", "dqdl", "contracts", "datasets", "formats", "engines", "flow"}
+CORE = {*BASE, "storage", "dqdl", "contracts", "datasets", "formats", "engines", "flow", "health"}
 MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
     "reasons": {"errors"},
@@ -28,7 +28,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "datasets": {*BASE, "dqdl", "contracts"},
     "formats": {*BASE, "storage", "contracts", "datasets"},
     "engines": {*BASE, "storage", "dqdl", "contracts", "datasets", "formats"},
-    "flow": CORE - {"flow"},
+    "flow": CORE - {"flow", "health"},
+    "health": CORE - {"health", "engines", "formats"},
     "jobs": CORE,
     "resources": CORE,
     "assets": {*CORE, "resources"},
