@@ -143,8 +143,9 @@ def dataset_definitions(dataset: Dataset) -> dg.Definitions:
             raise dg.Failure(f"{type(e).__name__}: {e}", allow_retries=False) from e
         yield from report(context, dataset, result, zones, partitioned)
         problems = result.problems()
-        if problems:
-            raise dg.Failure(events.failure_text(dataset, problems), allow_retries=False)
+        if problems or result.unready:
+            text = events.failure_text(dataset, problems, result.unready)
+            raise dg.Failure(text, allow_retries=False)
 
     job = dg.define_asset_job(
         job_name(dataset), selection=dg.AssetSelection.groups(dataset.name), tags={"dataset": dataset.name}

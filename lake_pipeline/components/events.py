@@ -135,13 +135,15 @@ def verdict_metadata(verdict: Verdict) -> Mapping[str, Any]:
     return {"rule": verdict.rule, **{name: float(value) for name, value in verdict.metrics.items()}}
 
 
-def failure_text(dataset: Dataset, problems: list[Curated]) -> str:
+def failure_text(dataset: Dataset, problems: list[Curated], unready: Mapping[str, str]) -> str:
     """What failed, why, and what to do next."""
-    lines = [f"{dataset.name}: {len(problems)} partition(s) were not published."]
+    lines = [f"{dataset.name}: {len(problems) + len(unready)} partition(s) were not published."]
+    lines += [f"  {text}" for text in [*unready.values()][:SHOWN_PROBLEMS]]
     lines += [
         f"  {p.partition} {p.action}: {'; '.join(p.outcome.reasons)}" for p in problems[:SHOWN_PROBLEMS]
     ]
     if len(problems) > SHOWN_PROBLEMS:
         lines.append(f"  … and {len(problems) - SHOWN_PROBLEMS} more")
-    lines.append(f'Look: lake sql "SELECT reasons, raw FROM quarantine.{dataset.name}"')
+    if problems:
+        lines.append(f'Look: lake sql "SELECT reasons, raw FROM quarantine.{dataset.name}"')
     return "\n".join(lines)

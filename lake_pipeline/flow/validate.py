@@ -23,6 +23,7 @@ from lake_pipeline.flow import quarantine, rejects
 from lake_pipeline.flow.candidates import Candidate, refuse_duplicates, spool_all, with_columns
 from lake_pipeline.flow.context import Work, tell
 from lake_pipeline.flow.scan import Scan, Scanned, malformed, scan
+from lake_pipeline.flow.inventory import outdated
 from lake_pipeline.flow.state import Entry, Manifest, Memory, ObjectReceipt, Receipt
 from lake_pipeline.storage.lake import partition_folder
 
@@ -95,12 +96,14 @@ def validate(work: Work, manifests: Mapping[str, Manifest], force: bool = False)
 
 def known_objects(receipts: Iterable[Receipt], rules: str, manifest: Manifest) -> dict[str, ObjectReceipt]:
     """The manifest's objects that need no validation: under the rules in force, or gone since."""
-    status = {e.id: e.status for e in manifest.sources}
+    entries = {e.id: e for e in manifest.sources}
     return {
         o.id: o
         for receipt in sorted(receipts, key=lambda r: r.at)
         for o in receipt.objects
-        if o.id in status and (receipt.rules == rules or status[o.id] == "gone")
+        if o.id in entries
+        and (receipt.rules == rules or entries[o.id].status == "gone")
+        and not outdated(entries[o.id], o.reason, o.message)
     }
 
 
