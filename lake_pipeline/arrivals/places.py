@@ -39,15 +39,19 @@ class Arrival:
 
 @dataclass(frozen=True)
 class Places:
-    """The datasets of a lake, and where its zones are: zone → URL."""
+    """The datasets of a lake, and where its zones are: zone → URL.
+
+    root: the raw zone as identities name it, which is its URL.
+    """
 
     datasets: Mapping[str, Dataset]
     zones: Mapping[str, str]
+    root: str
 
     @classmethod
     def of(cls, settings: Settings, datasets: Mapping[str, Dataset]) -> Places:
         """The places of a lake."""
-        return cls(datasets, {zone: settings.zone_url(zone) for zone in ZONES})
+        return cls(datasets, {zone: settings.zone_url(zone) for zone in ZONES}, settings.zone_url("raw"))
 
     @cached_property
     def _by_prefix(self) -> list[tuple[str, Dataset]]:
@@ -83,7 +87,7 @@ class Places:
             return []
         if wrong := misfit(dataset.config.partitions, partition):
             raise Unknown(f'"{key}" is of {dataset.name}, but of no partition that it has: {wrong}')
-        id_ = identity(self.zones["raw"], key, event) if event.kind == "created" else ""
+        id_ = identity(self.root, key, event) if event.kind == "created" else ""
         return [
             Arrival(dataset.name, partition, key, id_, event.at, event.sequencer, marker=marker is not None)
         ]

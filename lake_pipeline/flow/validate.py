@@ -22,8 +22,8 @@ from lake_pipeline.datasets.loading import digest
 from lake_pipeline.flow import quarantine, rejects
 from lake_pipeline.flow.candidates import Candidate, refuse_duplicates, spool_all, with_columns
 from lake_pipeline.flow.context import Work, tell
-from lake_pipeline.flow.scan import Scan, Scanned, malformed, scan
 from lake_pipeline.flow.inventory import outdated
+from lake_pipeline.flow.scan import Scan, Scanned, malformed, scan
 from lake_pipeline.flow.state import Entry, Manifest, Memory, ObjectReceipt, Receipt
 from lake_pipeline.storage.lake import partition_folder
 
