@@ -107,6 +107,7 @@ def ask(
             seen = [manifests[p].number if p in manifests else 0 for p in keys]
             key = digest(dataset.name, mine, seen)[:20]
             document = {
+                "key": key,
                 "dataset": dataset.name,
                 "partitions": keys,
                 "objects": mine,

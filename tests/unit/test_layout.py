@@ -152,7 +152,8 @@ def test_the_core_loads_no_framework() -> None:
             ".__init__"
         )
         for path in SOURCES
-        if path.relative_to(PACKAGE).parts[0].removesuffix(".py") in {*CORE, "arrivals"} and path.name != "spark.py"
+        if path.relative_to(PACKAGE).parts[0].removesuffix(".py") in {*CORE, "arrivals"}
+        and path.name != "spark.py"
     ]
     assert len(modules) > len(CORE)
     code = (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -124,7 +124,7 @@ def listings(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[tuple[str, str]]]
         return real(store, prefix, after)
 
     monkeypatch.setattr(ObjectStore, "list", list_)
-    yield found
+    return found
 
 
 def test_between_sweeps_only_the_newest_partitions_are_listed(
@@ -167,9 +167,7 @@ def test_late_files_are_found_by_the_sweep(lake_folder: Lake, sales: Dataset) ->
         ("s/", "none", None),
     ],
 )
-def test_where_the_newest_partitions_begin(
-    tmp_path: Path, landing: str, by: str, start: str | None
-) -> None:
+def test_where_the_newest_partitions_begin(tmp_path: Path, landing: str, by: str, start: str | None) -> None:
     spec = {"by": by} if by == "none" else {"by": by, "start": "2026-01-01"}
     dataset = make_dataset(tmp_path / "defs", "s", landing=landing, partitions=spec)
     keys = ["2026-01-01", "2026-02-01", "2026-03-01", "2026-04-01", "2026-05-01"]
@@ -212,9 +210,10 @@ def test_a_look_that_dies_after_storing_its_requests_asks_again(
 
     looker = Looker(lake_folder, sales)
     looker.lands()
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+    with monkeypatch.context() as patch:
         patch.setattr(Journal, "write", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
-        looker.look()
+        with pytest.raises(KeyboardInterrupt):
+            looker.look()
     assert looker.found() == [DAY]
     assert len(requested(lake_folder)) == 1
 

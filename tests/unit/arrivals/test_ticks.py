@@ -275,7 +275,7 @@ def effects(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Any]]:
         around(ObjectStore, name)
     for name in ("receive", "delete", "bury"):
         around(MemoryQueue, name)
-    yield counted
+    return counted
 
 
 @pytest.mark.parametrize("fatal", range(1, 8))
@@ -306,7 +306,9 @@ def test_a_tick_that_dies_anywhere_loses_nothing_and_asks_for_nothing_twice(
     assert first.requests == ()
     objects = [id_ for d in requested(ticker.lake) for mine in d["objects"].values() for id_ in mine]
     assert sorted(k.rpartition("/")[2] for k in objects) == ["0.csv", "1.csv", "2.csv", "before.csv"]
-    assert set(asked) == {d.key.rpartition("/")[2].removesuffix(".json") for d in stored_requests(ticker.lake)}
+    assert set(asked) == {
+        d.key.rpartition("/")[2].removesuffix(".json") for d in stored_requests(ticker.lake)
+    }
     assert ticker.queue.messages == {}
     assert len(ticker.queue.buried) == 1
     assert died is (fatal < 7)
