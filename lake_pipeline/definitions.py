@@ -10,24 +10,30 @@ from dagster.components.core.component_tree import ComponentTree
 
 import lake_pipeline.defs
 from lake_pipeline.components.definitions import dataset_definitions
+from lake_pipeline.components.sensors import arrival_sensors
 from lake_pipeline.datasets import load_dataset
 from lake_pipeline.datasets.loading import SHIPPED, dataset_folders
 from lake_pipeline.resources import LakeResource
+from lake_pipeline.resources.sqs import SqsQueue
 from lake_pipeline.settings import Settings
 
 
 @dg.definitions
 def defs() -> dg.Definitions:
     """All definitions, with the resource they share."""
-    folders = dataset_folders(Settings.from_env().dataset_folders)
+    settings = Settings.from_env()
+    folders = dataset_folders(settings.dataset_folders)
     own = {name: folder for name, folder in folders.items() if SHIPPED not in folder.parents}
     with warnings.catch_warnings():
         # Partitioned checks and code references are new in Dagster; the versions are pinned.
         warnings.simplefilter("ignore", dg.PreviewWarning)
         warnings.simplefilter("ignore", dg.BetaWarning)
         further = [dataset_definitions(load_dataset(folder)) for folder in own.values()]
-        shared = dg.Definitions(resources={"lake": LakeResource()}, executor=dg.in_process_executor)
-        return dg.Definitions.merge(*shipped(replaced=set(own)), *further, shared)
+        shared = dg.Definitions(
+            resources={"lake": LakeResource(), "queue": SqsQueue()}, executor=dg.in_process_executor
+        )
+        merged = dg.Definitions.merge(*shipped(replaced=set(own)), *further, shared)
+        return dg.Definitions.merge(merged, arrival_sensors(merged.jobs or (), settings))
 
 
 def shipped(replaced: set[str]) -> list[dg.Definitions]:

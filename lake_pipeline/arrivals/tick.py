@@ -236,3 +236,9 @@ def take_in(tick: Tick, places: Places, queue: Queue, message: Message) -> None:
     if problems:
         done.dead[message.id] = " ".join(problems)
     tick.receipts.append(message.receipt)
+
+
+def keep_dead(lake: Lake, message: Message, reason: str) -> None:
+    """Keep a dead letter in ops, where there is no queue for it."""
+    document = {"id": message.id, "reason": reason, "receives": message.receives, "body": message.body}
+    lake.zone("ops").create(f"arrivals/dead-letters/{message.id}.json", dump(document))

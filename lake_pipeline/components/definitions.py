@@ -13,6 +13,7 @@ import dagster as dg
 from dagster import AssetCheckSeverity
 
 from lake_pipeline.components import events
+from lake_pipeline.components.sensors import dataset_schedule, job_name
 from lake_pipeline.datasets import Dataset
 from lake_pipeline.datasets.loading import dataset_folders
 from lake_pipeline.datasets.partitioning import UNPARTITIONED
@@ -53,11 +54,6 @@ def partitions_definition(dataset: Dataset) -> dg.PartitionsDefinition | None:
     end = spec.end and (spec.end if spec.by != "hourly" else f"{spec.end}-00:00")
     ahead = {} if spec.end else {"end_offset": 1}
     return make[spec.by](start_date=start, end_date=end or None, timezone=spec.timezone, **ahead)  # type: ignore[no-any-return]
-
-
-def job_name(dataset: Dataset) -> str:
-    """The name of the job that runs all stages of a dataset."""
-    return f"{dataset.name}_job"
 
 
 def key(zone: str, name: str) -> dg.AssetKey:
@@ -150,7 +146,8 @@ def dataset_definitions(dataset: Dataset) -> dg.Definitions:
     job = dg.define_asset_job(
         job_name(dataset), selection=dg.AssetSelection.groups(dataset.name), tags={"dataset": dataset.name}
     )
-    return dg.Definitions(assets=[run], jobs=[job])
+    schedules = [dataset_schedule(dataset, job)] if dataset.config.arrivals.schedule else []
+    return dg.Definitions(assets=[run], jobs=[job], schedules=schedules)
 
 
 def report(
@@ -168,6 +165,8 @@ def report(
             metadata = events.materialization_metadata(dataset, result, zone, partition)
             if metadata is None:
                 continue
+            if zone == "raw":
+                metadata = {**metadata, **events.arrival_metadata(context.run.tags)}
             if partitioned:
                 context.log_event(
                     dg.AssetMaterialization(key(zone, dataset.name), partition=label, metadata=metadata)

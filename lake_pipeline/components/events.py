@@ -77,6 +77,14 @@ def _raw(dataset: Dataset, result: Result, partition: str) -> Mapping[str, Any]:
     }
 
 
+def arrival_metadata(tags: Mapping[str, str]) -> dict[str, Any]:
+    """Which request a run is for, and how late the latest of its objects was, by the run's tags."""
+    found: dict[str, Any] = {"request": tags["lake/request"]} if "lake/request" in tags else {}
+    if "lake/late_seconds" in tags:
+        found["late_seconds"] = int(tags["lake/late_seconds"])
+    return found
+
+
 def _validated(dataset: Dataset, result: Result, partition: str) -> Mapping[str, Any] | None:
     found = result.validated.get(partition)
     if found is None:
