@@ -54,7 +54,7 @@ def on_aws_local(port: int, as_json: bool) -> int:
         env = environment(lake)
         tell(lake, port, env, extra, as_json)
         child = subprocess.Popen(dagster(port), env=env, cwd=env["DAGSTER_HOME"])
-        signal.signal(signal.SIGTERM, lambda *_: child.send_signal(signal.SIGTERM))
+        signal.signal(signal.SIGTERM, lambda *_: child.send_signal(signal.SIGINT))
         while True:
             try:
                 return child.wait()

@@ -8,16 +8,18 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
+from arriving import requested
 from conftest import free_port
-from lakes import csv, make_dataset
+from lakes import View, check_law, csv, make_dataset
 
 from lake_pipeline.cli.aws_local import client
+from lake_pipeline.cli.dagster_run import instance_of
+from lake_pipeline.datasets import Dataset
 from lake_pipeline.settings import Settings
 from lake_pipeline.storage import Lake
 
@@ -27,9 +29,11 @@ DAYS = ["2026-03-01", "2026-03-02", "2026-03-03"]
 
 @dataclass
 class Chain:
-    """`lake dev --aws-local` as it runs, and the environment of another terminal beside it."""
+    """`lake dev --aws-local` as it runs; lake and env: as another terminal has them."""
 
     env: Mapping[str, str]
+    lake: Lake
+    dataset: Dataset
     log: Path
 
     def put(self, name: str, partition: str, body: bytes) -> None:
@@ -37,38 +41,23 @@ class Chain:
         key = f"sales/{partition.replace('-', '/')}/{name}"
         client("s3", self.env).put_object(Bucket="lake-raw", Key=key, Body=body)
 
-    def status(self) -> dict[str, Any]:
-        """What `lake status` says there, by partition."""
-        command = [
-            sys.executable,
-            "-c",
-            "from lake_pipeline.cli import main; main()",
-            "status",
-            "sales",
-            "--json",
-        ]
-        env = {**os.environ, **self.env}
-        done = subprocess.run(command, env=env, capture_output=True, text=True, check=False, timeout=60)
-        assert done.returncode in (0, 1), done.stderr
-        return {s["partition"]: s for s in json.loads(done.stdout)}
-
-    def wait(self, until: Callable[[], bool]) -> None:
-        """Until something is so; fails with the end of the log."""
+    def wait(self, *states: str) -> View:
+        """Until the partitions are in these states; fails with the end of the log."""
         limit = time.monotonic() + PATIENCE
-        while not until():
+        while True:
+            view = View(self.lake, self.dataset)
+            if tuple(s.state for s in view.status().values()) == states:
+                return view
             if time.monotonic() > limit:
                 pytest.fail(f"it never came: {self.log.read_text(errors='replace')[-6000:]}")
-            time.sleep(0.5)
+            time.sleep(0.2)
 
 
 @pytest.fixture
 def chain(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Chain]:
     """Everything that `lake dev --aws-local` starts."""
-    make_dataset(
-        tmp_path / "defs",
-        rules='IsUnique "id"',
-        arrivals={"max_events": 50, "max_wait_seconds": 1},
-    )
+    arrivals = {"max_events": 50, "max_wait_seconds": 1}
+    dataset = make_dataset(tmp_path / "defs", rules='IsUnique "id"', arrivals=arrivals)
     monkeypatch.delenv("DAGSTER_HOME")
     monkeypatch.delenv("LAKE_ROOT")
     port, log = free_port(), tmp_path / "log"
@@ -84,39 +73,39 @@ def chain(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Chain]:
             assert process.poll() is None, log.read_text()
             assert time.monotonic() < until
             time.sleep(0.1)
-        yield Chain(json.loads(said)["env"], log)
+        env = json.loads(said)["env"]
+        for name, value in env.items():
+            monkeypatch.setenv(name, value)
+        yield Chain(env, Lake(Settings.from_env()), dataset, log)
     finally:
-        process.send_signal(signal.SIGINT)
+        os.killpg(process.pid, signal.SIGINT)  # as Ctrl+C does
         try:
-            process.wait(30)
-        finally:
-            if process.poll() is None:
-                os.killpg(process.pid, signal.SIGKILL)
+            process.wait(60)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+            pytest.fail(f"it did not stop: {log.read_text(errors='replace')[-3000:]}")
 
 
-def test_files_that_are_put_become_published_partitions(
-    chain: Chain, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_files_that_are_put_become_published_partitions(chain: Chain) -> None:
     for day in DAYS:
         chain.put("a.csv", day, csv(f"{day}-a,1,{day}"))
     chain.put("b.csv", DAYS[1], csv("same,1,2026-03-02", "same,1,2026-03-02"))
-    sqs, queue = client("sqs", chain.env), chain.env["LAKE_QUEUE_URL"]
-    sqs.send_message(QueueUrl=queue, MessageBody="garbage")
-
-    def states() -> list[str]:
-        return [s["state"] for s in chain.status().values()]
-
-    chain.wait(lambda: states() == ["published", "refused", "published"])
+    client("sqs", chain.env).send_message(QueueUrl=chain.env["LAKE_QUEUE_URL"], MessageBody="garbage")
+    chain.wait("published", "refused", "published")
     chain.put("b.csv", DAYS[1], csv("another,1,2026-03-02"))
-    chain.wait(lambda: states() == ["published"] * 3)
-    found = chain.status()
-    assert [found[d]["curated_rows"] for d in DAYS] == [1, 2, 1]
-    assert all(s["balanced"] for s in found.values())
+    chain.wait("published", "published", "published")
 
-    for name, value in chain.env.items():
-        monkeypatch.setenv(name, value)
-    lake = Lake(Settings.from_env())
-    asked = [json.loads(lake.zone("ops").read(o.key)) for o in lake.zone("ops").list("arrivals/requests")]
+    view = check_law(chain.lake, chain.dataset)
+    assert view.values() == ["2026-03-01-a", "2026-03-02-a", "2026-03-03-a", "another"]
+    asked = requested(chain.lake)
     ids = [id_ for d in asked for objects in d["objects"].values() for id_ in objects.values()]
-    assert sorted({d["source"] for d in asked}) == ["queue"]
+    assert {d["source"] for d in asked} == {"queue"}
     assert len(ids) == len(set(ids)) == 5
+    with instance_of(chain.lake) as instance:
+        runs = instance.get_runs()
+    assert sorted(r.tags["lake/request"] for r in runs) == sorted(
+        chain.lake.zone("ops").uri(f"arrivals/requests/sales/{d['key']}.json") for d in asked
+    )
+    assert {r.tags["lake/lane"] for r in runs} == {"sales/2026-03"}
+    assert all(r.tags["dataset"] == "sales" for r in runs)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -113,7 +112,7 @@ def test_several_files_wait_together(lake_folder: Lake, tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def listings(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[tuple[str, str]]]:
+def listings(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
     """Every listing of the raw zone: (prefix, after)."""
     found: list[tuple[str, str]] = []
     real = ObjectStore.list

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from pathlib import Path
@@ -158,7 +157,7 @@ def test_the_last_event_of_a_key_counts_in_whatever_order_they_come(ticker: Tick
 
 
 def test_a_key_that_went_back_to_what_it_was_runs_again(ticker: Ticker) -> None:
-    bodies = {}
+    bodies: dict[str, str] = {}
     for n, text in enumerate(("one", "two", "one"), 1):
         key = put(ticker.lake, ticker.datasets[0], "a.csv", csv(f"{text},1,{DAY}"))
         meta = ticker.lake.zone("raw").head(key)
@@ -257,7 +256,7 @@ class Died(BaseException):
 
 
 @pytest.fixture
-def effects(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Any]]:
+def effects(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """Counts the effects of ticks, and dies before the one with the number `fatal`."""
     counted: dict[str, Any] = {"count": count(1), "fatal": 0}
 
