@@ -20,6 +20,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -98,9 +99,9 @@ def body_of(number: int, sequencer: int) -> str:
     return json.dumps(event)
 
 
-def soak(events: int) -> dict[str, Any]:
-    """Drain all kinds of trouble; what was asked for, and what should have been."""
-    chance = random.Random(5)
+def troubled(events: int) -> tuple[list[str], int, int]:
+    """The messages of all kinds of trouble, and how many objects and how much garbage is in them."""
+    chance = random.Random(5)  # noqa: S311
     first = [body_of(n, 1) for n in range(events * 8 // 10)]
     overwritten = chance.sample(range(len(first)), events // 10)
     newer = {n: body_of(n, 2) for n in overwritten}  # these come before what they replace
@@ -109,50 +110,79 @@ def soak(events: int) -> dict[str, Any]:
     garbage = [f"garbage {n}" for n in range(events // 100)]
     for text in garbage:
         bodies.insert(chance.randrange(len(bodies)), text)
+    return bodies, len(first), len(garbage)
+
+
+@dataclass
+class Life:
+    """A sensor that dies often, and a Dagster that does, too; submitted: the requests that reached it."""
+
+    lake: Lake
+    places: Places
+    queue: SoakQueue
+    chance: random.Random
+    cursor: str = ""
+    at: datetime = AT
+    ticks: int = 0
+    deaths: int = 0
+    submitted: set[str] = field(default_factory=set)
+
+    def tick(self, calm: bool = False) -> None:
+        """One tick, which may die before an effect, or before Dagster takes what it hands over, unless all is calm."""
+        self.at += timedelta(seconds=1)
+        self.ticks += 1
+        fatal = self.chance.randrange(1, 60) if self.chance.random() < DEATHS and not calm else 0
+        try:
+            with dying(fatal):
+                done = drain(self.lake, self.places, self.queue, self.cursor, self.at)
+            if self.chance.random() < DEATHS and not calm:
+                raise Died
+        except Died:
+            self.deaths += 1
+            self.queue.hidden.clear()
+            return
+        self.submitted |= {r.uri for r in done.requests}
+        self.cursor = done.cursor
+        if len(self.queue.hidden) >= len(self.queue.messages):
+            self.queue.hidden.clear()
+
+    def asked(self) -> Counter[str]:
+        """How often each object was asked for."""
+        ops, found = self.lake.zone("ops"), Counter[str]()
+        for uri in self.submitted:
+            for mine in json.loads(ops.read(ops.key(uri)))["objects"].values():
+                found.update(mine.keys())
+        return found
+
+
+def soak(events: int) -> dict[str, Any]:
+    """Drain all kinds of trouble; what was asked for, and what should have been."""
+    bodies, objects, garbage = troubled(events)
     with tempfile.TemporaryDirectory() as folder:
         lake, dataset = Lake(Settings.at(f"{folder}/lake")), dataset_in(Path(folder))
         zones = {zone: f"s3://soak/{zone}" for zone in ZONES}
         places = Places({"orders": dataset}, zones, lake.zone("raw").root)
-        queue, cursor, submitted, ticks, deaths = SoakQueue(bodies), "", set(), 0, 0
+        queue = SoakQueue(bodies)
+        life = Life(lake, places, queue, random.Random(7))  # noqa: S311
         started = time.perf_counter()
-        at = AT
-        while queue.messages or ticks == 0:
-            at += timedelta(seconds=1)
-            ticks += 1
-            try:
-                with dying(chance.randrange(1, 60) if chance.random() < DEATHS else 0):
-                    done = drain(lake, places, queue, cursor, at)
-            except Died:
-                deaths += 1
-                queue.hidden.clear()
-                continue
-            if chance.random() < DEATHS:  # Dagster dies before it takes what the tick hands over
-                deaths += 1
-                queue.hidden.clear()
-                continue
-            submitted |= {r.uri for r in done.requests}
-            cursor = done.cursor
-            if len(queue.hidden) >= len(queue.messages):
-                queue.hidden.clear()
+        while queue.messages:
+            life.tick()
+        life.tick(calm=True)
         seconds = time.perf_counter() - started
-        ops = lake.zone("ops")
-        asked: Counter[str] = Counter()
-        for uri in submitted:
-            for mine in json.loads(ops.read(ops.key(uri)))["objects"].values():
-                asked.update(mine.keys())
+        asked = life.asked()
     return {
         "messages": len(bodies),
-        "objects": len(first),
+        "objects": objects,
         "asked_once": sum(n == 1 for n in asked.values()),
         "asked_twice": sum(n > 1 for n in asked.values()),
-        "missed": len(first) - len(asked),
-        "garbage": len(garbage),
+        "missed": objects - len(asked),
+        "garbage": garbage,
         "buried": len(queue.buried),
-        "ticks": ticks,
-        "deaths": deaths,
-        "runs": len(submitted),
+        "ticks": life.ticks,
+        "deaths": life.deaths,
+        "runs": len(life.submitted),
         "messages_a_second": round(len(bodies) / seconds),
-        "fine": len(asked) == len(first) == sum(asked.values()) and len(queue.buried) == len(garbage),
+        "fine": len(asked) == objects == sum(asked.values()) and len(queue.buried) == garbage,
     }
 
 
@@ -180,21 +210,24 @@ def drained(events: int) -> dict[str, Any]:
     from lake_pipeline.cli.aws_local import aws_local, client
     from lake_pipeline.resources.sqs import SqsQueue
 
-    with tempfile.TemporaryDirectory() as folder, aws_local(free_port(), Path(folder)) as env:
-        with patch.dict(os.environ, env):
-            lake, dataset = Lake(Settings.at(f"{folder}/lake")), dataset_in(Path(folder))
-            zones = {zone: f"s3://soak/{zone}" for zone in ZONES}
-            places = Places({"orders": dataset}, zones, lake.zone("raw").root)
-            sqs, url = client("sqs", env), env["LAKE_QUEUE_URL"]
-            for start in range(0, events, 10):
-                entries = [{"Id": str(n), "MessageBody": body_of(start + n, 1)} for n in range(10)]
-                sqs.send_message_batch(QueueUrl=url, Entries=entries)
-            queue = SqsQueue(wait_seconds=1, receivers=4, most_seconds=60).open(url, "", lambda *_: None)
-            started = time.perf_counter()
-            done = drain(lake, places, queue, "", now())
-            received = time.perf_counter() - started
-            rest = drain(lake, places, queue, done.cursor, now())
-            both = time.perf_counter() - started
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        aws_local(free_port(), Path(folder)) as env,
+        patch.dict(os.environ, env),
+    ):
+        lake, dataset = Lake(Settings.at(f"{folder}/lake")), dataset_in(Path(folder))
+        zones = {zone: f"s3://soak/{zone}" for zone in ZONES}
+        places = Places({"orders": dataset}, zones, lake.zone("raw").root)
+        sqs, url = client("sqs", env), env["LAKE_QUEUE_URL"]
+        for start in range(0, events, 10):
+            entries = [{"Id": str(n), "MessageBody": body_of(start + n, 1)} for n in range(10)]
+            sqs.send_message_batch(QueueUrl=url, Entries=entries)
+        queue = SqsQueue(wait_seconds=1, receivers=4, most_seconds=60).open(url, "", lambda *_: None)
+        started = time.perf_counter()
+        done = drain(lake, places, queue, "", now())
+        received = time.perf_counter() - started
+        rest = drain(lake, places, queue, done.cursor, now())
+        both = time.perf_counter() - started
     return {
         "events": done.done.received,
         "a_second": round(done.done.received / received),

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-LIMIT = 1.3  # × the empty run
+LIMIT = 1.3  # times the empty run
 PATIENCE = 300.0
 NOTHING = '''
 import dagster as dg

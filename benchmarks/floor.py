@@ -15,7 +15,8 @@ warnings.simplefilter("ignore")  # previews of Dagster that the project uses on 
 start = time.perf_counter()
 import dagster as dg  # noqa: E402
 
-from lake_pipeline.components.sensors import RANGE_END, RANGE_START, hushed  # noqa: E402
+from lake_pipeline.cli.dagster_run import hushed  # noqa: E402
+from lake_pipeline.components.sensors import RANGE_END, RANGE_START  # noqa: E402
 from lake_pipeline.definitions import defs  # noqa: E402
 
 FIRST = date(2013, 1, 1)

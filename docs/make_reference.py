@@ -324,6 +324,8 @@ DEFAULTS = {
     "catalog": ("LAKE_CATALOG", "`sqlite:///$LAKE_HOME/catalog.db`"),
     "home": ("LAKE_HOME", "`LAKE_ROOT` when that is a folder, else `./.lake/<bucket>-<hash>`"),
     "dataset_folders": ("LAKE_DEFS", ""),
+    "queue_url": ("LAKE_QUEUE_URL", ""),
+    "dlq_url": ("LAKE_DLQ_URL", ""),
 }
 AWS = [
     ("`AWS_ACCESS_KEY_ID` `AWS_SECRET_ACCESS_KEY` `AWS_SESSION_TOKEN`", "credentials"),

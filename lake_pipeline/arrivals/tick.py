@@ -96,7 +96,7 @@ class Ticked:
 class Tick:
     """One tick of a sensor, on its state.
 
-    again: the runs that the newest stored state asked for and that the cursor does not know of. receipts: of
+    again: runs that were asked for, and of which the cursor does not say that Dagster took them. receipts: of
     messages that this state has taken in. memo: what else the sensor remembers.
     """
 
@@ -171,7 +171,7 @@ class Tick:
             self.room.forget(self.now.timestamp())
             self.number += 1
             done = dump(asdict(self.done))
-            self.journal.write(self.number, self.state(requests))
+            self.journal.write(self.number, self.state([*self.again, *requests]))
             if self.done.received or self.done.lost or requests:
                 self.journal.record(self.number, done)
         return Ticked(str(self.number), (*self.again, *requests), self.done)

@@ -6,6 +6,10 @@ Names the pipeline gives (raw keys are the producers'):
 ops/manifests/<ds>/<partition>/<n>.json        input manifests, n counts up
 ops/receipts/<ds>/<partition>/<batch>.json     what became of each object of a validated batch
 ops/outcomes/<ds>/<partition>/<n>.json         what became of each curate: published, refused or failed
+ops/arrivals/requests/<ds>/<key>.json          which objects a run was asked for
+ops/arrivals/<sensor>/ticks/<n>.json           what a tick of a sensor did: received, lost, dead, lag
+ops/arrivals/<sensor>/state/<n>.json           what a sensor remembers; the newest counts, old ones are deleted
+ops/arrivals/dead-letters/<message>.json       messages of no use, where there is no queue for them
 dq-results/<ds>/<partition>/<fingerprint>.json   the audit of a candidate, which the gate asks
 validated/<ds>/data/<partition>/<batch>-….parquet   typed rows of a validated batch
 curated/<ds>/data/<partition>/<fingerprint>-….parquet   audited rows of a published candidate

@@ -41,6 +41,7 @@ NOT_RUN = {
     "make demo": "makes an environment; tests/e2e runs the demo",
     "make dev": "starts a server and stays",
     "make test": "is what runs this",
+    "lake dev --aws-local": "starts servers and stays; tests/e2e/test_arrivals.py runs it",
 }
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import dagster as dg
 import pytest
 from dagster._core.run_coordinator.queued_run_coordinator import RunQueueConfig
-from dagster._daemon.run_coordinator.queued_run_coordinator_daemon import TagConcurrencyLimitsCounter
+from dagster._utils.tags import TagConcurrencyLimitsCounter
 from lakes import DAY, NEXT, check_law, csv, make_dataset, put
 
 from lake_pipeline.cli import dagster_run

@@ -317,6 +317,19 @@ def stored_requests(lake: Lake) -> list[Any]:
     return list(lake.zone("ops").list("arrivals/requests"))
 
 
+def test_runs_that_dagster_did_not_take_are_asked_for_until_it_does(ticker: Ticker) -> None:
+    ticker.lands("a.csv")
+    before = ticker.cursor
+    lost = ticker.tick(after=60).requests
+    for n in range(3):  # each writes a state of its own, and none reaches Dagster
+        ticker.cursor = before
+        ticker.lands(f"b{n}.csv", NEXT)
+        ticker.tick()
+    ticker.cursor = before
+    assert lost[0] in ticker.tick().requests
+    assert lost[0] not in ticker.tick().requests
+
+
 @pytest.mark.parametrize("cursor", ["", "1", "999", "nonsense", "2+7"])
 def test_a_cursor_that_was_turned_back_or_broken_is_only_a_hint(ticker: Ticker, cursor: str) -> None:
     ticker.lands("a.csv")
