@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -87,7 +88,18 @@ def chain(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Chain]:
             pytest.fail(f"it did not stop: {log.read_text(errors='replace')[-3000:]}")
 
 
-def test_files_that_are_put_become_published_partitions(chain: Chain) -> None:
+def readmes_lines(folder: Path, body: bytes) -> None:
+    """What the README has people type into another terminal, with this dataset and another day."""
+    text = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    (lines,) = re.findall(r"^```sh\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    (folder / "payments.csv").write_bytes(body)
+    script = lines.replace("payments ", "sales ").replace("2026-03-01", "2026-03-04")
+    script = script.replace("status payments", "status sales")
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    subprocess.run(["bash", "-ec", script], env={**os.environ, "PATH": path}, cwd=folder, check=True)
+
+
+def test_files_that_are_put_become_published_partitions(chain: Chain, tmp_path: Path) -> None:
     for day in DAYS:
         chain.put("a.csv", day, csv(f"{day}-a,1,{day}"))
     chain.put("b.csv", DAYS[1], csv("same,1,2026-03-02", "same,1,2026-03-02"))
@@ -96,12 +108,15 @@ def test_files_that_are_put_become_published_partitions(chain: Chain) -> None:
     chain.put("b.csv", DAYS[1], csv("another,1,2026-03-02"))
     chain.wait("published", "published", "published")
 
+    readmes_lines(tmp_path, csv("by-hand,1,2026-03-04"))
+    chain.wait("published", "published", "published", "published")
+
     view = check_law(chain.lake, chain.dataset)
-    assert view.values() == ["2026-03-01-a", "2026-03-02-a", "2026-03-03-a", "another"]
+    assert view.values() == ["2026-03-01-a", "2026-03-02-a", "2026-03-03-a", "another", "by-hand"]
     asked = requested(chain.lake)
     ids = [id_ for d in asked for objects in d["objects"].values() for id_ in objects.values()]
     assert {d["source"] for d in asked} == {"queue"}
-    assert len(ids) == len(set(ids)) == 5
+    assert len(ids) == len(set(ids)) == 6
     with instance_of(chain.lake) as instance:
         runs = instance.get_runs()
     assert sorted(r.tags["lake/request"] for r in runs) == sorted(
