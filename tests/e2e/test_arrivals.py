@@ -24,7 +24,7 @@ from lake_pipeline.datasets import Dataset
 from lake_pipeline.settings import Settings
 from lake_pipeline.storage import Lake
 
-PATIENCE = 180.0
+PATIENCE = 300.0
 DAYS = ["2026-03-01", "2026-03-02", "2026-03-03"]
 
 
