@@ -175,7 +175,7 @@ def contract() -> Iterator[str]:
     yield "## The rest"
     yield (
         "`team` gives the assets' owners in Dagster: `team.name`, and members whose `username` is an e-mail address. "
-        "`slaProperties` with `timeOfAvailability` is read and shown; nothing acts on it yet."
+        "`slaProperties` with `timeOfAvailability` says when files are late; a late one is marked in its run."
     )
     yield prose((model.__doc__ or "").split("\n\n", 1)[1])
 

@@ -81,6 +81,8 @@ def requests_of(
     parts += [f"dead letter {id_}: {reason}" for id_, reason in done.dead.items()]
     parts += [f"of no use, for now: {done.unusable}"] if done.unusable else []
     parts += [f"held: {', '.join(done.held)}"] if done.held else []
+    gone = sorted({r.dataset for r in ticked.requests} - datasets.keys())
+    parts += [f"asked for runs of datasets that are gone: {', '.join(gone)}"] if gone else []
     text = "; ".join([*parts, f"{len(ticked.requests)} runs asked for", f"{done.waiting} objects wait"])
     if parts or ticked.requests:
         context.log.info(text)

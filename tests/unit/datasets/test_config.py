@@ -193,7 +193,11 @@ def test_shipped_datasets_load() -> None:
         ),
         ({"landings": "x"}, 'Did you mean "landing"?'),
         (
-            {"landing": "o/{yyyy}/o_{yyyy}{mm}{dd}.csv", "partitions": DAILY, "producer_manifest": "required"},
+            {
+                "landing": "o/{yyyy}/o_{yyyy}{mm}{dd}.csv",
+                "partitions": DAILY,
+                "producer_manifest": "required",
+            },
             'producer_manifest: "o/{yyyy}/" lacks {mm}',
         ),
         (
