@@ -32,6 +32,7 @@ sensors:
   num_workers: 4
 # Of the runs that arrivals start, those of one lane follow each other, so that no two work on one partition.
 run_queue:
+  dequeue_interval_seconds: 1
   tag_concurrency_limits:
     - key: {LANE_TAG}
       value:
