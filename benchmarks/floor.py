@@ -16,7 +16,7 @@ start = time.perf_counter()
 import dagster as dg  # noqa: E402
 
 from lake_pipeline.cli.dagster_run import hushed  # noqa: E402
-from lake_pipeline.components.telling import RANGE_END, RANGE_START  # noqa: E402
+from lake_pipeline.components.sensors import RANGE_END, RANGE_START  # noqa: E402
 from lake_pipeline.definitions import defs  # noqa: E402
 
 FIRST = date(2013, 1, 1)

@@ -340,6 +340,8 @@ DEFAULTS = {
     "log": ("LAKE_LOG", "`text`"),
     "log_file": ("LAKE_LOG_FILE", ""),
     "metrics": ("LAKE_METRICS", "`none`, on AWS `emf`"),
+    "queue_url": ("LAKE_QUEUE_URL", ""),
+    "dlq_url": ("LAKE_DLQ_URL", ""),
 }
 AWS = [
     ("`AWS_ACCESS_KEY_ID` `AWS_SECRET_ACCESS_KEY` `AWS_SESSION_TOKEN`", "credentials"),

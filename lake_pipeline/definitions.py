@@ -11,6 +11,7 @@ from dagster.components.core.component_tree import ComponentTree
 import lake_pipeline.defs
 from lake_pipeline.components.alerts import lake_alerts
 from lake_pipeline.components.definitions import dataset_definitions
+from lake_pipeline.components.sensors import arrival_sensors
 from lake_pipeline.components.telling import lake_logger
 from lake_pipeline.datasets import load_dataset
 from lake_pipeline.datasets.loading import SHIPPED, dataset_folders
@@ -21,7 +22,8 @@ from lake_pipeline.settings import Settings
 @dg.definitions
 def defs() -> dg.Definitions:
     """All definitions, with the resource they share."""
-    folders = dataset_folders(Settings.from_env().dataset_folders)
+    settings = Settings.from_env()
+    folders = dataset_folders(settings.dataset_folders)
     own = {name: folder for name, folder in folders.items() if SHIPPED not in folder.parents}
     with warnings.catch_warnings():
         # Partitioned checks and code references are new in Dagster; the versions are pinned.
@@ -34,7 +36,8 @@ def defs() -> dg.Definitions:
             loggers={"console": lake_logger},
             sensors=[lake_alerts],
         )
-        return dg.Definitions.merge(*shipped(replaced=set(own)), *further, shared)
+        merged = dg.Definitions.merge(*shipped(replaced=set(own)), *further, shared)
+        return dg.Definitions.merge(merged, arrival_sensors(merged.jobs or (), settings))
 
 
 def shipped(replaced: set[str]) -> list[dg.Definitions]:

@@ -29,6 +29,7 @@ CODES: dict[str, tuple[Level, str]] = {
     "DUPLICATE_CONTENT": ("file", "Another file of the partition has the very same content."),
     "CHECKSUM_MISMATCH": ("file", "The content is not what the producer's manifest or an earlier run saw."),
     "NOT_IN_MANIFEST": ("file", "The producer's manifest does not list the file."),
+    "MISSING_FILE": ("file", "The producer's manifest lists the file, and it has not landed."),
     "PARTITION_MISMATCH": ("file", "The file, or a row of it, belongs to another partition than its folder."),
     "BREAKING_DRIFT": ("file", "The file's columns differ from the contract in a way the policy refuses."),
     "REJECT_BUDGET_EXCEEDED": ("file", "More of the file's rows were rejected than reject_budget allows."),

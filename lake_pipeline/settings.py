@@ -6,7 +6,7 @@ import hashlib
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lake_pipeline.errors import UsageError
@@ -24,23 +24,29 @@ class Settings:
     home: the machine's own folder for this lake: spool, and by default the catalog and Dagster's home.
     dataset_folders: ``LAKE_DEFS``: further folders that hold dataset folders, separated like ``PATH``, and
       ``defs`` in the home where it exists; one of them replaces a shipped dataset of its name.
+    queue_url: ``LAKE_QUEUE_URL``: the SQS queue in which S3's events arrive; empty where the listing is to do.
+    dlq_url: ``LAKE_DLQ_URL``: the queue for messages that no dataset can use; without it they are kept in ops.
     """
 
     root: str
     catalog: str
     home: Path
     dataset_folders: tuple[Path, ...] = ()
+    queue_url: str = ""
+    dlq_url: str = ""
 
     @classmethod
     def from_env(cls, env: Mapping[str, str] | None = None) -> Settings:
         """Read the ``LAKE_…`` variables; raise `UsageError` on nonsense."""
         env = os.environ if env is None else env
-        return cls.at(
+        found = cls.at(
             env.get("LAKE_ROOT", "").strip() or "./.lake",
             catalog=env.get("LAKE_CATALOG") or None,
             home=env.get("LAKE_HOME") or None,
             dataset_folders=tuple(Path(p).resolve() for p in env.get("LAKE_DEFS", "").split(os.pathsep) if p),
         )
+        queue, dead = (env.get(name, "").strip() for name in ("LAKE_QUEUE_URL", "LAKE_DLQ_URL"))
+        return replace(found, queue_url=queue, dlq_url=dead)
 
     @classmethod
     def at(

@@ -13,14 +13,9 @@ from typing import Literal
 
 import dagster as dg
 
-from lake_pipeline.components.definitions import dataset_definitions, job_name
-from lake_pipeline.components.telling import (
-    PARTITION_TAG,
-    PROCESS_TAG,
-    RANGE_END,
-    RANGE_START,
-    process_name,
-)
+from lake_pipeline.components.definitions import dataset_definitions
+from lake_pipeline.components.sensors import LANE_TAG, job_name, partition_tags
+from lake_pipeline.components.telling import PROCESS_TAG, process_name
 from lake_pipeline.datasets import Dataset
 from lake_pipeline.datasets.partitioning import UNPARTITIONED, runs_of
 from lake_pipeline.flow.state import Memory, Outcome
@@ -29,7 +24,25 @@ from lake_pipeline.health.targets import Targets
 from lake_pipeline.resources import resources
 from lake_pipeline.storage import Lake
 
-INSTANCE = """# Dagster's instance for this lake. Production runs keep their events in Postgres.
+INSTANCE = f"""# Dagster's instance for this lake. Production runs keep their events in Postgres.
+telemetry:
+  enabled: false
+nux:
+  enabled: false
+# Sensors wait for messages, so each has a thread of its own.
+sensors:
+  use_threads: true
+  num_workers: 4
+# Of the runs that arrivals start, those of one lane follow each other, so that no two work on one partition.
+run_queue:
+  dequeue_interval_seconds: 1
+  tag_concurrency_limits:
+    - key: {LANE_TAG}
+      value:
+        applyLimitPerUniqueValue: true
+      limit: 1
+"""
+EARLIER = """# Dagster's instance for this lake. Production runs keep their events in Postgres.
 telemetry:
   enabled: false
 nux:
@@ -60,8 +73,9 @@ def dagster_home(lake: Lake) -> Path:
     """Dagster's home: ``DAGSTER_HOME``, or a folder in the lake's own; made at first use."""
     home = Path(os.environ.get("DAGSTER_HOME") or lake.settings.home / "dagster")
     home.mkdir(parents=True, exist_ok=True)
-    if not (home / "dagster.yaml").exists():
-        (home / "dagster.yaml").write_text(INSTANCE, encoding="utf-8")
+    path = home / "dagster.yaml"
+    if not path.exists() or path.read_text(encoding="utf-8") == EARLIER:  # as an earlier version wrote it
+        path.write_text(INSTANCE, encoding="utf-8")
     return home
 
 
@@ -123,11 +137,7 @@ def tags_of(dataset: Dataset, keys: list[str], force: bool) -> dict[str, str]:
     """The tags that tell a run its partitions."""
     tags = {".dagster/repository": REPOSITORY, PROCESS_TAG: process_name()}
     tags |= {"lake/force": "true"} if force else {}
-    if dataset.config.partitions.by == "none":
-        return tags
-    if len(keys) == 1:
-        return {**tags, PARTITION_TAG: keys[0]}
-    return {**tags, RANGE_START: keys[0], RANGE_END: keys[-1]}
+    return {**tags, **partition_tags(dataset, keys)}
 
 
 def materialized(instance: dg.DagsterInstance, dataset: Dataset, run_id: str) -> set[str]:

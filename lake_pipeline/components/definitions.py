@@ -13,6 +13,7 @@ import dagster as dg
 from dagster import AssetCheckSeverity
 
 from lake_pipeline.components import events, telling
+from lake_pipeline.components.sensors import dataset_schedule, job_name
 from lake_pipeline.datasets import Dataset
 from lake_pipeline.datasets.loading import dataset_folders
 from lake_pipeline.datasets.partitioning import UNPARTITIONED
@@ -50,11 +51,6 @@ def partitions_definition(dataset: Dataset) -> dg.PartitionsDefinition | None:
     end = spec.end and (spec.end if spec.by != "hourly" else f"{spec.end}-00:00")
     ahead = {} if spec.end else {"end_offset": 1}
     return make[spec.by](start_date=start, end_date=end or None, timezone=spec.timezone, **ahead)  # type: ignore[no-any-return]
-
-
-def job_name(dataset: Dataset) -> str:
-    """The name of the job that runs all stages of a dataset."""
-    return f"{dataset.name}_job"
 
 
 def key(zone: str, name: str) -> dg.AssetKey:
@@ -171,13 +167,15 @@ def dataset_definitions(dataset: Dataset) -> dg.Definitions:
         yield from report(context, dataset, result, zones, partitioned)
         telling.end(context, lake.open(), dataset, alerts, result)
         problems = result.problems()
-        if problems:
-            raise dg.Failure(events.failure_text(dataset, problems), allow_retries=False)
+        if problems or result.unready:
+            text = events.failure_text(dataset, problems, result.unready)
+            raise dg.Failure(text, allow_retries=False)
 
     job = dg.define_asset_job(
         job_name(dataset), selection=dg.AssetSelection.groups(dataset.name), tags={"dataset": dataset.name}
     )
-    return dg.Definitions(assets=[run], jobs=[job])
+    schedules = [dataset_schedule(dataset, job)] if dataset.config.arrivals.schedule else []
+    return dg.Definitions(assets=[run], jobs=[job], schedules=schedules)
 
 
 def report(
@@ -195,6 +193,8 @@ def report(
             metadata = events.materialization_metadata(dataset, result, zone, partition)
             if metadata is None:
                 continue
+            if zone == "raw":
+                metadata = {**metadata, **events.arrival_metadata(context.run.tags)}
             if partitioned:
                 context.log_event(
                     dg.AssetMaterialization(key(zone, dataset.name), partition=label, metadata=metadata)

@@ -80,6 +80,14 @@ def _raw(dataset: Dataset, result: Result, partition: str) -> Mapping[str, Any]:
     }
 
 
+def arrival_metadata(tags: Mapping[str, str]) -> dict[str, Any]:
+    """Which request a run is for, and how late the latest of its objects was, by the run's tags."""
+    found: dict[str, Any] = {"request": tags["lake/request"]} if "lake/request" in tags else {}
+    if "lake/late_seconds" in tags:
+        found["late_seconds"] = int(tags["lake/late_seconds"])
+    return found
+
+
 def _validated(dataset: Dataset, result: Result, partition: str) -> Mapping[str, Any] | None:
     found = result.validated.get(partition)
     if found is None:
@@ -152,13 +160,15 @@ def verdict_metadata(verdict: Verdict) -> Mapping[str, Any]:
     return {"rule": verdict.rule, **{name: float(value) for name, value in verdict.metrics.items()}}
 
 
-def failure_text(dataset: Dataset, problems: list[Curated]) -> str:
+def failure_text(dataset: Dataset, problems: list[Curated], unready: Mapping[str, str]) -> str:
     """What failed, why, and what to do next."""
-    lines = [f"{dataset.name}: {len(problems)} partition(s) were not published."]
+    lines = [f"{dataset.name}: {len(problems) + len(unready)} partition(s) were not published."]
+    lines += [f"  {text}" for text in [*unready.values()][:SHOWN_PROBLEMS]]
     lines += [
         f"  {p.partition} {p.action}: {'; '.join(p.outcome.reasons)}" for p in problems[:SHOWN_PROBLEMS]
     ]
     if len(problems) > SHOWN_PROBLEMS:
         lines.append(f"  … and {len(problems) - SHOWN_PROBLEMS} more")
-    lines.append(f'Look: lake sql "SELECT reasons, raw FROM quarantine.{dataset.name}"')
+    if problems:
+        lines.append(f'Look: lake sql "SELECT reasons, raw FROM quarantine.{dataset.name}"')
     return "\n".join(lines)

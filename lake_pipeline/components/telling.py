@@ -16,6 +16,7 @@ from typing import Any
 import dagster as dg
 from dagster._loggers import colored_console_logger
 
+from lake_pipeline.components.sensors import RANGE_END, RANGE_START
 from lake_pipeline.datasets import Dataset
 from lake_pipeline.datasets.config import Retries
 from lake_pipeline.datasets.partitioning import UNPARTITIONED, keys_between, now
@@ -29,7 +30,6 @@ from lake_pipeline.storage import Lake
 FRESHNESS = "freshness"
 REPLAY_TAG, PROFILE_TAG, PROCESS_TAG = "lake/replay_id", "lake/threshold_profile", "lake/process"
 PARTITION_TAG = "dagster/partition"
-RANGE_START, RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
 
 
 def begin(context: dg.AssetExecutionContext, lake: Lake, dataset: Dataset, partitions: Sequence[str]) -> None:

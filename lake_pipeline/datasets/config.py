@@ -174,6 +174,24 @@ class CircuitBreaker(Value):
     cool_down_seconds: float = Field(600, gt=0, description="after how long one partition is tried again")
 
 
+class Arrivals(Value):
+    """When what landed starts a run: at `max_events` waiting objects or `max_wait_seconds` after the first."""
+
+    max_events: int = Field(100, ge=1, description="so many waiting objects start a run at once")
+    max_wait_seconds: float = Field(60.0, ge=0, description="the longest wait after the first waiting object")
+    eager: bool = Field(False, description="start at every tick, each partition in a run of its own")
+    schedule: str = Field(
+        "", description="a cron expression in the partitions' time zone: start what has landed then, too"
+    )
+
+    @field_validator("schedule")
+    @classmethod
+    def _cron(cls, value: str) -> str:
+        if value and len(value.split()) != 5:
+            raise ValueError('must be a cron expression of five fields, e.g. "30 7 * * *"')
+        return value
+
+
 class Python(Value):
     """A transform in Python: ``module:function`` from an Ibis table to an Ibis table.
 
@@ -237,6 +255,7 @@ class DatasetConfig(BaseModel):
     producer_manifest: Literal["none", "required"] = Field(
         "none", description="required: a partition waits for a _MANIFEST.json that lists its files"
     )
+    arrivals: Arrivals = Field(Arrivals(), description="when what landed starts a run by itself")
     file_size: FileSize = Field(FileSize(), description="the sizes a file may have")
     engine: Literal["duckdb", "spark", "glue", "auto"] = Field(
         "duckdb", description="what runs the work: this process, a Spark master, AWS Glue, or by size"

@@ -18,7 +18,7 @@ from pydantic import ValidationError
 from lake_pipeline.contracts import Column, Contract
 from lake_pipeline.contracts import load as load_contract
 from lake_pipeline.datasets.config import DatasetConfig, Python
-from lake_pipeline.datasets.partitioning import Template
+from lake_pipeline.datasets.partitioning import NEEDED, Template
 from lake_pipeline.datasets.transforms import landed_names
 from lake_pipeline.errors import Terminal, UsageError, did_you_mean
 
@@ -119,6 +119,7 @@ def assemble(config: DatasetConfig, folder: Path) -> Dataset:
 
 
 def _disagreements(dataset: Dataset) -> Iterable[str]:
+    config = dataset.config
     names = [c.name for c in dataset.contract.columns]
     landed = [c.name for c in dataset.landed_columns]
     if dataset.contract.name != dataset.name:
@@ -127,7 +128,12 @@ def _disagreements(dataset: Dataset) -> Iterable[str]:
         _ = dataset.template
     except UsageError as e:
         yield str(e)
-    column = dataset.config.partitions.column
+    folder = config.landing.rpartition("/")[0]
+    needed = [f"{{{f}}}" for f in NEEDED[config.partitions.by] if f"{{{f}}}" not in folder]
+    if config.producer_manifest == "required" and (needed or "*" in folder):
+        what = f"lacks {needed[0]}" if needed else "has a *"
+        yield f'producer_manifest: "{folder}/" {what}, so partitions have no folder for a manifest of their own.'
+    column = config.partitions.column
     if column and column not in landed:
         yield f'partitions.column: there is no landed column "{column}".{did_you_mean(column, landed)}'
     rule = dataset.config.deduplicate

@@ -27,7 +27,7 @@ from pydantic import TypeAdapter
 from lake_pipeline.datasets import Dataset, load_dataset
 from lake_pipeline.datasets.loading import COMPONENT_TYPE, digest
 from lake_pipeline.errors import Terminal
-from lake_pipeline.flow import assess, compact, validate
+from lake_pipeline.flow import assess, batches, compact
 from lake_pipeline.flow.choice import Size
 from lake_pipeline.flow.context import Step, Work
 from lake_pipeline.settings import Settings
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 VERSION = "1"  # of the documents
-STEPS: Mapping[str, Step[Any, Any]] = {s.name: s for s in (validate.STEP, assess.STEP, compact.STEP)}
+STEPS: Mapping[str, Step[Any, Any]] = {s.name: s for s in (batches.STEP, assess.STEP, compact.STEP)}
 SCRATCH, STAGING = "scratch", "_staging"
 
 

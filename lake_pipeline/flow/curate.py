@@ -11,12 +11,13 @@ from lake_pipeline.errors import Terminal, Transient
 from lake_pipeline.flow import assess
 from lake_pipeline.flow.assess import Assessment
 from lake_pipeline.flow.audit import Verdict, balance_verdict, check_names, failure_reasons, named_sources
+from lake_pipeline.flow.batches import rules_hash
 from lake_pipeline.flow.candidate import Candidate
 from lake_pipeline.flow.choice import Ran, Size
 from lake_pipeline.flow.context import Work
 from lake_pipeline.flow.publish import adopt, publish, refuse, store_report, stored_verdicts
 from lake_pipeline.flow.state import Balance, Manifest, Memory, Outcome
-from lake_pipeline.flow.validate import Validated, known_objects, rules_hash
+from lake_pipeline.flow.validate import Validated, known_objects
 from lake_pipeline.reasons import Reason
 
 VERSION = "1"  # of what curating means: a new one publishes everything again

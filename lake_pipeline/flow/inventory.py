@@ -5,24 +5,35 @@ All later stages read the manifest, never the listing. An unchanged partition ge
 
 from __future__ import annotations
 
-import hashlib
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from lake_pipeline.datasets import Dataset
-from lake_pipeline.datasets.partitioning import misfit
+from lake_pipeline.datasets.partitioning import Template, misfit, now
 from lake_pipeline.errors import Terminal
-from lake_pipeline.flow.state import Entry, Manifest, Memory, object_id
+from lake_pipeline.flow.state import Balance, Entry, Manifest, Memory, Outcome, object_id
 from lake_pipeline.storage import Lake, ObjectMeta
+from lake_pipeline.storage.objects import ObjectMissing
 
 PRODUCER_MANIFEST = "_MANIFEST.json"
 MARKERS = ("_SUCCESS", PRODUCER_MANIFEST)
+KEEPS_FIRST = "the dataset's policy keeps the first."
+BY_MANIFEST = ("NOT_IN_MANIFEST", "CHECKSUM_MISMATCH")
 
 
 class ManifestError(Terminal):
-    """The producer's manifest cannot be read, or lists what is not there."""
+    """The producer's manifest is missing, cannot be read, or lists what is not there."""
+
+
+@dataclass(frozen=True)
+class Promise:
+    """What a producer's manifest says of one file; an empty digest or a size of None promises nothing."""
+
+    sha256: str = ""
+    size: int | None = None
 
 
 @dataclass(frozen=True)
@@ -56,25 +67,87 @@ def landed_partitions(lake: Lake, dataset: Dataset) -> list[str]:
     return sorted(p for p in found if not misfit(dataset.config.partitions, p))
 
 
-def take_inventory(lake: Lake, dataset: Dataset, partitions: list[str]) -> dict[str, Manifest]:
-    """Write the input manifest of each partition whose objects changed; returns the newest of all.
+@dataclass(frozen=True)
+class Inventory:
+    """The newest input manifest of each partition that can be worked on.
 
-    A partition in which nothing ever landed has no manifest.
+    unready: why another one cannot: its producer's manifest is missing, unreadable, or promises more.
+    """
+
+    manifests: Mapping[str, Manifest]
+    unready: Mapping[str, str] = field(default_factory=dict)
+
+
+def take_inventory(lake: Lake, dataset: Dataset, partitions: list[str]) -> dict[str, Manifest]:
+    """As `inventory`, for those who need every partition; raises `ManifestError` where one is not ready."""
+    taken = inventory(lake, dataset, partitions, "local")
+    if taken.unready:
+        raise ManifestError("\n".join(taken.unready.values()))
+    return dict(taken.manifests)
+
+
+def inventory(lake: Lake, dataset: Dataset, partitions: list[str], run_id: str) -> Inventory:
+    """Write the input manifest of each partition whose objects changed.
+
+    A partition in which nothing ever landed has no manifest. One that lacks promised files is refused:
+    its outcome names them, and what was published before stays as it was.
     """
     memory = Memory(lake, dataset)
     before = memory.manifests(partitions)
     objects: dict[str, list[Landed]] = {p: [] for p in partitions}
     for item in landed(lake, dataset, partitions):
         objects[item.partition].append(item)
-    found = {}
+    found: dict[str, Manifest] = {}
+    unready: dict[str, str] = {}
     for partition in partitions:
         previous = before.get(partition)
-        manifest = merge(lake, dataset, partition, previous, objects[partition])
+        try:
+            manifest = merge(lake, dataset, partition, previous, objects[partition])
+        except ManifestError as e:
+            unready[partition] = str(e)
+            continue
         if previous and manifest.entries == previous.entries:
             found[partition] = previous
         elif manifest.entries:
             found[partition] = memory.write_manifest(manifest)
-    return found
+    return incomplete(memory, found, unready, run_id)
+
+
+def earlier(memory: Memory, partitions: list[str], run_id: str) -> Inventory:
+    """The inventory as an earlier run took it."""
+    return incomplete(memory, memory.manifests(partitions), {}, run_id)
+
+
+def incomplete(
+    memory: Memory, manifests: dict[str, Manifest], unready: dict[str, str], run_id: str
+) -> Inventory:
+    """The inventory without the partitions that lack promised files, which are refused here."""
+    lacking = {p: m for p, m in manifests.items() if any(e.status == "missing" for e in m.entries)}
+    outcomes = memory.outcomes(lacking) if lacking else {}
+    for partition, manifest in lacking.items():
+        reasons = tuple(f"{e.reason}: {e.message}" for e in manifest.entries if e.status == "missing")
+        unready[partition] = f"{manifest.dataset} {partition} is refused. " + " ".join(reasons)
+        previous = outcomes.get(partition)
+        if previous is None or (previous.manifest, previous.reasons) != (manifest.number, reasons):
+            memory.write_outcome(refusal(memory.dataset, manifest, previous, reasons, run_id))
+    return Inventory({p: m for p, m in manifests.items() if p not in lacking}, unready)
+
+
+def refusal(
+    dataset: Dataset, manifest: Manifest, previous: Outcome | None, reasons: tuple[str, ...], run_id: str
+) -> Outcome:
+    """The outcome of a partition that was refused before anything of it was read."""
+    where = previous or Outcome(dataset.name, manifest.partition, "refused", "", "", 0, "", "", "", Balance())
+    return replace(
+        where,
+        state="refused",
+        fingerprint="",  # of no candidate: the next one is to be looked at
+        manifest=manifest.number,
+        run_id=run_id,
+        at=now().isoformat(),
+        contract_version=dataset.contract.version,
+        reasons=reasons,
+    )
 
 
 def merge(
@@ -82,11 +155,11 @@ def merge(
 ) -> Manifest:
     """The manifest that follows from the previous one and what is there now."""
     zone = lake.zone("raw").root
-    old = {e.id: e for e in previous.entries} if previous else {}
+    old = {e.id: e for e in previous.entries if e.status != "missing"} if previous else {}
     current = {e.key: e for e in old.values() if e.counts}
     present = {object_id(zone, o.meta): o for o in objects}
-    promised = producer_manifest(lake, dataset, partition, objects)
-    entries = dict(old)
+    promised = producer_manifest(lake, dataset, partition)
+    entries = {id_: rejudged(e, present[id_], promised) if id_ in present else e for id_, e in old.items()}
     for id_, item in present.items():
         if id_ in old and old[id_].status in ("live", "refused"):
             continue  # one that is gone or superseded is there again: its key went back to what it was
@@ -101,6 +174,8 @@ def merge(
         )
         if deleted:
             entries[id_] = replace(entry, status="gone")
+    for entry in missing(dataset, partition, promised or {}, objects):
+        entries[entry.id] = entry
     ordered = sorted(entries.values(), key=lambda e: (e.modified, e.key, e.id))
     return Manifest(dataset.name, partition, tuple(ordered), previous.number if previous else 0)
 
@@ -122,50 +197,101 @@ def overwritten(dataset: Dataset, old: Entry, new: Entry) -> dict[str, Entry]:
         return {old.id: replace(old, status="superseded")}
     if dataset.config.overwritten_keys == "ignore":
         return {new.id: replace(new, status="superseded"), old.id: replace(old, status="gone")}
-    message = f'"{new.key}" was overwritten after it had been taken; the dataset\'s policy keeps the first.'
+    message = f'"{new.key}" was overwritten after it had been taken; {KEEPS_FIRST}'
     refused = replace(new, status="refused", reason="CHECKSUM_MISMATCH", message=message)
     return {new.id: refused, old.id: replace(old, status="gone")}
 
 
-def judged(entry: Entry, item: Landed, promised: Mapping[str, str] | None) -> Entry:
+def judged(entry: Entry, item: Landed, promised: Mapping[str, Promise] | None) -> Entry:
     """The entry, refused where its name or the producer's manifest says so."""
     name = entry.key.rpartition("/")[2]
     if item.mismatch:
         return replace(entry, status="refused", reason="PARTITION_MISMATCH", message=item.mismatch)
-    if promised is not None and name not in promised:
+    if promised is None:
+        return entry
+    promise = promised.get(name)
+    if promise is None:
         message = f'"{name}" is not listed in the producer\'s {PRODUCER_MANIFEST}.'
         return replace(entry, status="refused", reason="NOT_IN_MANIFEST", message=message)
-    if promised is not None and promised[name]:
-        return replace(entry, message=f"sha256:{promised[name]}")
-    return entry
+    if promise.size not in (None, entry.size):
+        message = f'"{name}" has {entry.size} bytes; the producer\'s manifest promises {promise.size}.'
+        return replace(entry, status="refused", reason="CHECKSUM_MISMATCH", message=message)
+    return replace(entry, message=f"sha256:{promise.sha256}") if promise.sha256 else entry
 
 
-def producer_manifest(
-    lake: Lake, dataset: Dataset, partition: str, objects: list[Landed]
-) -> dict[str, str] | None:
-    """What the producer promised: file name → sha256 (or ``""``); None when the dataset asks for none.
+def rejudged(entry: Entry, item: Landed, promised: Mapping[str, Promise] | None) -> Entry:
+    """An entry that is there still, by what the producer's manifest says now."""
+    if promised is None or not (entry.status == "live" or entry.reason in BY_MANIFEST):
+        return entry
+    if entry.message.endswith(KEEPS_FIRST):
+        return entry
+    return judged(replace(entry, status="live", reason="", message=""), item, promised)
+
+
+def outdated(entry: Entry, reason: str, message: str) -> bool:
+    """Whether an object was validated by a promise that its producer has changed since."""
+    if entry.reason != reason and (entry.reason in BY_MANIFEST or reason == "NOT_IN_MANIFEST"):
+        return True
+    return (
+        bool(entry.promise) and reason == "CHECKSUM_MISMATCH" and f"promises {entry.promise};" not in message
+    )
+
+
+def missing(
+    dataset: Dataset, partition: str, promised: Mapping[str, Promise], objects: list[Landed]
+) -> list[Entry]:
+    """An entry for each promised file that has not landed."""
+    there = {o.meta.key.rpartition("/")[2] for o in objects}
+    found = []
+    for name in sorted(promised.keys() - there):
+        key = dataset.template.fill(partition, name)
+        message = f'"{name}" is listed in the producer\'s {PRODUCER_MANIFEST}, and has not landed.'
+        found.append(
+            Entry(f"missing:{name}", key, 0, "", None, "", "missing", reason="MISSING_FILE", message=message)
+        )
+    return found
+
+
+def manifest_key(dataset: Dataset, partition: str) -> str:
+    """Where the producer's manifest of a partition lands: beside its files."""
+    return f"{dataset.template.fill(partition, PRODUCER_MANIFEST).rpartition('/')[0]}/{PRODUCER_MANIFEST}"
+
+
+def manifest_partition(dataset: Dataset, key: str) -> str | None:
+    """The partition whose producer's manifest this key is, where the dataset asks for one."""
+    if dataset.config.producer_manifest == "none" or key.rpartition("/")[2] != PRODUCER_MANIFEST:
+        return None
+    beside = Template(f"{dataset.template.text.rpartition('/')[0]}/", dataset.config.partitions.by)
+    placement = beside.place(key)
+    if placement is None or placement.mismatch or manifest_key(dataset, placement.partition) != key:
+        return None
+    return placement.partition
+
+
+def producer_manifest(lake: Lake, dataset: Dataset, partition: str) -> dict[str, Promise] | None:
+    """What the producer promised, by file name; None when the dataset asks for none.
 
     The form: ``{"files": [{"name": "a.csv", "size": 12, "sha256": "…"}]}``; size and sha256 are optional.
-    Raises `ManifestError` when it is missing, malformed, or lists a file that is not there.
+    Raises `ManifestError` when it is missing or malformed.
     """
     if dataset.config.producer_manifest == "none":
         return None
-    key = dataset.template.fill(partition, PRODUCER_MANIFEST).rpartition("/")[0] + "/" + PRODUCER_MANIFEST
-    store = lake.zone("raw")
-    if not store.exists(key):
-        raise ManifestError(f'{dataset.name} {partition} waits for the producer\'s manifest "{key}".')
+    key = manifest_key(dataset, partition)
     try:
-        listed = json.loads(store.read(key))["files"]
-        promised = {str(f["name"]): str(f.get("sha256") or "") for f in listed}
-        sizes = {str(f["name"]): f.get("size") for f in listed}
+        body = lake.zone("raw").read(key)
+    except ObjectMissing as e:
+        raise ManifestError(f'{dataset.name} {partition} waits for the producer\'s manifest "{key}".') from e
+    try:
+        promises = [promise_of(listed) for listed in json.loads(body)["files"]]
     except (ValueError, KeyError, TypeError, AttributeError) as e:
         example = '{"files": [{"name": "a.csv", "sha256": "…"}]}'
         raise ManifestError(f'"{key}" is no manifest ({e}); it should look like {example}.') from e
-    present = {o.meta.key.rpartition("/")[2]: o.meta.size for o in objects}
-    missing = sorted(set(promised) - set(present))
-    if missing:
-        raise ManifestError(f'"{key}" lists files that are not there: {", ".join(missing)}.')
-    wrong = [n for n, size in sizes.items() if size is not None and int(size) != present[n]]
-    return {
-        n: (sha or "") if n not in wrong else hashlib.sha256(b"").hexdigest() for n, sha in promised.items()
-    }
+    return dict(promises)
+
+
+def promise_of(listed: Mapping[str, Any]) -> tuple[str, Promise]:
+    """One file of a manifest: (name, promise). A digest may be in capitals."""
+    size, sha256 = listed.get("size"), str(listed.get("sha256") or "").lower()
+    if sha256 and not re.fullmatch(r"[0-9a-f]{64}", sha256):
+        raise ValueError(f'"{sha256}" is no hex sha256')
+    return str(listed["name"]), Promise(sha256, None if size is None else int(size))

@@ -9,7 +9,7 @@ from lake_pipeline.datasets import Dataset
 from lake_pipeline.flow.audit import Verdict
 from lake_pipeline.flow.context import EMBEDDED, Engines, silent, working
 from lake_pipeline.flow.curate import Curated, curate
-from lake_pipeline.flow.inventory import take_inventory
+from lake_pipeline.flow.inventory import earlier, inventory
 from lake_pipeline.flow.state import Manifest, Memory
 from lake_pipeline.flow.validate import Validated, validate
 from lake_pipeline.storage import Lake
@@ -19,13 +19,17 @@ STAGES = ("raw", "validated", "quarantine", "curated")
 
 @dataclass(frozen=True)
 class Result:
-    """What a run did to each partition. A partition in which nothing ever landed is in none of them."""
+    """What a run did to each partition. A partition in which nothing ever landed is in none of them.
+
+    unready: why a partition could not be worked on, by its producer's manifest.
+    """
 
     partitions: tuple[str, ...]
     manifests: Mapping[str, Manifest] = field(default_factory=dict)
     validated: Mapping[str, Validated] = field(default_factory=dict)
     curated: Mapping[str, Curated] = field(default_factory=dict)
     before: Mapping[str, int] = field(default_factory=dict)
+    unready: Mapping[str, str] = field(default_factory=dict)
 
     def verdicts(self, partition: str) -> tuple[Verdict, ...]:
         """The audit's verdicts on a partition; none where nothing was audited."""
@@ -53,7 +57,8 @@ def run_stages(
     with working(lake, dataset, run_id, engines=engines, force=force) as work:
         memory = Memory(lake, dataset)
         before = {p: m.number for p, m in memory.manifests(keys).items()}
-        manifests = take_inventory(lake, dataset, keys) if "raw" in stages else memory.manifests(keys)
+        taken = inventory(lake, dataset, keys, run_id) if "raw" in stages else earlier(memory, keys, run_id)
+        manifests = taken.manifests
         say(f"{dataset.name}: {len(manifests)} of {len(keys)} partitions have landed objects")
         validated: Mapping[str, Validated] = {}
         if "validated" in stages or "quarantine" in stages:
@@ -65,4 +70,4 @@ def run_stages(
         for one in curated.values():
             if not one.fine:
                 say(f"{dataset.name} {one.partition}: {one.action}: {'; '.join(one.outcome.reasons)}")
-    return Result(tuple(manifests), manifests, validated, curated, before)
+    return Result(tuple(manifests), manifests, validated, curated, before, taken.unready)

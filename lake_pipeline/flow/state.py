@@ -31,7 +31,7 @@ class Entry:
 
     status: ``live`` (its rows count), ``gone`` (deleted after its rows were taken; they still count),
     ``superseded`` (its key was overwritten, its rows no longer count), ``refused`` (by a policy that
-    looks at no content; `reason` is the code, `message` the sentence).
+    looks at no content; `reason` is the code, `message` the sentence), ``missing`` (promised, never landed).
     """
 
     id: str
@@ -47,7 +47,12 @@ class Entry:
     @property
     def counts(self) -> bool:
         """Whether the object is part of the partition, readable or not."""
-        return self.status != "superseded"
+        return self.status not in ("superseded", "missing")
+
+    @property
+    def promise(self) -> str:
+        """``sha256:…`` that the producer's manifest promises of its content; ``""`` where it promises none."""
+        return self.message if self.message.startswith("sha256:") else ""
 
     @property
     def meta(self) -> ObjectMeta:
@@ -68,7 +73,7 @@ class Manifest:
     @cached_property
     def hash(self) -> str:
         """The identity of the input: what data version the raw asset has."""
-        return digest([(e.id, e.reason) for e in self.entries if e.counts])
+        return digest([(e.id, e.reason or e.promise) for e in self.entries if e.counts])
 
     @property
     def sources(self) -> tuple[Entry, ...]:

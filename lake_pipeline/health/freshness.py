@@ -14,11 +14,11 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime, timedelta
-from zoneinfo import ZoneInfo
+from datetime import datetime, timedelta
 
 from lake_pipeline.datasets import Dataset
 from lake_pipeline.datasets.partitioning import KEY_FORMAT, floor, following
+from lake_pipeline.datasets.promise import due_at
 from lake_pipeline.flow.state import Memory
 from lake_pipeline.storage import Lake
 from lake_pipeline.storage.lake import dump, number_of, partition_folder
@@ -37,19 +37,6 @@ class Judgement:
     met: bool
     published: str
     judged: str
-
-
-def due(dataset: Dataset, partition: str) -> datetime | None:
-    """When a partition has to be there; None where nothing is promised."""
-    sla, spec = dataset.contract.sla, dataset.config.partitions
-    if sla.available_by is None or spec.by == "none":
-        return None
-    day = datetime.strptime(partition, KEY_FORMAT[spec.by]).date()
-    if spec.by == "monthly":
-        day = datetime.strptime(following(spec, partition), KEY_FORMAT[spec.by]).date()
-    else:
-        day += timedelta(days=1)
-    return datetime.combine(day, sla.available_by, ZoneInfo(sla.timezone)).astimezone(UTC)
 
 
 def watched_from(lake: Lake, dataset: Dataset) -> datetime | None:
@@ -85,7 +72,7 @@ def expected(dataset: Dataset, since: datetime, now: datetime) -> Iterator[str]:
         KEY_FORMAT[spec.by]
     )
     end = datetime.fromisoformat(spec.end).strftime(KEY_FORMAT[spec.by]) if spec.end else ""
-    while (at := due(dataset, key)) is not None and at <= now and (not end or key < end):
+    while (at := due_at(dataset, key)) is not None and at <= now and (not end or key < end):
         if at > since:
             yield key
         key = following(spec, key)
@@ -93,7 +80,7 @@ def expected(dataset: Dataset, since: datetime, now: datetime) -> Iterator[str]:
 
 def judgement(lake: Lake, dataset: Dataset, partition: str, now: datetime) -> Judgement:
     """Whether a partition that is due was there in time."""
-    at = due(dataset, partition)
+    at = due_at(dataset, partition)
     assert at is not None
     published = first_published(lake, dataset, partition)
     met = published is not None and published <= at
@@ -131,7 +118,7 @@ def on_publish(lake: Lake, dataset: Dataset, partitions: Iterable[str], now: dat
 
     Before the due time it is met and not yet written: only time can do that.
     """
-    dues = {p: at for p in partitions if (at := due(dataset, p)) is not None}
+    dues = {p: at for p in partitions if (at := due_at(dataset, p)) is not None}
     since = watched_from(lake, dataset) if dues else None
     return [on_time(lake, dataset, p, at, now) for p, at in dues.items() if since and at > since]
 

@@ -96,7 +96,9 @@ class RunRecord:
 def record_of(lake: Lake, dataset: Dataset, run: RunInfo, result: Result, ended: datetime) -> RunRecord:
     """The record of a run that came to its end."""
     found = tuple(partition_run(lake, dataset, result, p, ended) for p in result.partitions)
-    state: Literal["succeeded", "failed"] = "failed" if result.problems() else "succeeded"
+    found += tuple(broken(lake, dataset, p, why) for p, why in result.unready.items())
+    fine = not result.problems() and not result.unready
+    state: Literal["succeeded", "failed"] = "succeeded" if fine else "failed"
     return made(run, found, state, ended)
 
 

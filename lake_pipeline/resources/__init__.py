@@ -6,10 +6,17 @@ from lake_pipeline.resources.alerts import Alerts
 from lake_pipeline.resources.glue import GlueJobs
 from lake_pipeline.resources.lake import LakeResource
 from lake_pipeline.resources.spark import SparkSessions
+from lake_pipeline.resources.sqs import SqsQueue
 
-__all__ = ["Alerts", "GlueJobs", "LakeResource", "SparkSessions", "resources"]
+__all__ = ["Alerts", "GlueJobs", "LakeResource", "SparkSessions", "SqsQueue", "resources"]
 
 
 def resources() -> dict[str, Any]:
     """What datasets' assets need, configured by the environment; a code location may give others."""
-    return {"lake": LakeResource(), "spark": SparkSessions(), "glue": GlueJobs(), "alerts": Alerts()}
+    return {
+        "lake": LakeResource(),
+        "spark": SparkSessions(),
+        "glue": GlueJobs(),
+        "alerts": Alerts(),
+        "queue": SqsQueue(),
+    }

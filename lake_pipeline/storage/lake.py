@@ -6,6 +6,10 @@ Names the pipeline gives (raw keys are the producers'):
 ops/manifests/<ds>/<partition>/<n>.json        input manifests, n counts up
 ops/receipts/<ds>/<partition>/<batch>.json     what became of each object of a validated batch
 ops/outcomes/<ds>/<partition>/<n>.json         what became of each curate: published, refused or failed
+ops/arrivals/requests/<ds>/<key>.json          which objects a run was asked for
+ops/arrivals/<sensor>/ticks/<n>.json           what a tick of a sensor did: received, lost, dead, lag
+ops/arrivals/<sensor>/state/<n>.json           what a sensor remembers; the newest counts, old ones are deleted
+ops/arrivals/dead-letters/<message>.json       messages of no use, where there is no queue for them
 ops/runs/<day>/<ds>/<run>.json                 what a run did to each of its partitions
 ops/freshness/<ds>/partitions/<partition>.json   whether the partition was there when it was due
 ops/breakers/<ds>/<n>.json                     the circuit breaker's states

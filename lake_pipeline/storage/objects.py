@@ -80,10 +80,11 @@ class ObjectStore:
         """The key of a URI that `uri` made."""
         return uri.removeprefix("file://").removeprefix(self.root + "/")
 
-    def list(self, prefix: str = "") -> Iterator[ObjectMeta]:
-        """Every object whose key starts with the folder `prefix`, in no order."""
+    def list(self, prefix: str = "", after: str = "") -> Iterator[ObjectMeta]:
+        """Every object whose key starts with the folder `prefix` and is after the key `after`, in no order."""
+        folder = prefix.rstrip("/") or None
         with translated(prefix):
-            for batch in obstore.list(self._store, prefix=prefix.rstrip("/") or None, chunk_size=1000):
+            for batch in obstore.list(self._store, prefix=folder, offset=after or None, chunk_size=1000):
                 yield from (_meta(entry) for entry in batch)
 
     def head(self, key: str) -> ObjectMeta:

@@ -44,6 +44,7 @@ NOT_RUN = {
     "pip install 'lake-pipeline[spark]'": "the tests' own environment has the extra",
     "make glue-bundle": "`make test` builds the bundle, and tests/integration/test_glue_steps.py runs it",
     "aws s3 sync dist/glue s3://acme-lake-code/lake-pipeline/": "needs an account of AWS",
+    "lake dev --aws-local": "starts servers and stays; tests/e2e/test_arrivals.py runs it",
 }
 
 

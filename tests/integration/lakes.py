@@ -43,6 +43,7 @@ def make_dataset(
     version: str = "1.0.0",
     warnings: str = "",
     quality: Sequence[Mapping[str, Any]] = (),
+    sla: str = "",
     **attributes: Any,
 ) -> Dataset:
     """Write a dataset's folder below `root` and load it; attributes are those of its `defs.yaml`.
@@ -77,6 +78,7 @@ def make_dataset(
             }
         ],
         "customProperties": [{"property": "drift", "value": dict(drift or {"additive": "keep"})}],
+        **({"slaProperties": [{"property": "timeOfAvailability", "value": sla}]} if sla else {}),
     }
     (folder / "defs.yaml").write_text(yaml.safe_dump(defs, sort_keys=False), encoding="utf-8")
     (folder / "contract.yaml").write_text(yaml.safe_dump(contract, sort_keys=False), encoding="utf-8")

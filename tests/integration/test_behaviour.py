@@ -22,7 +22,6 @@ from lakes import (
 from lake_pipeline.datasets import Dataset
 from lake_pipeline.errors import Transient
 from lake_pipeline.flow.curate import NotValidated
-from lake_pipeline.flow.inventory import ManifestError
 from lake_pipeline.flow.state import Memory
 from lake_pipeline.storage import Lake
 
@@ -240,24 +239,6 @@ def test_a_partition_of_refused_files_only(lake_root: Lake, tmp_path: Path) -> N
     put(lake_root, sales, "a.csv", csv("a1,1,2026-03-01"))
     assert actions(run(lake_root, sales)) == {DAY: "published"}
     assert check_law(lake_root, sales).file_codes() == {"a.txt": ["UNSUPPORTED_SUFFIX"]}
-
-
-def test_a_producer_manifest_that_is_missing_or_wrong_stops_the_partition(
-    lake_folder: Lake, tmp_path: Path
-) -> None:
-    sales = make_dataset(tmp_path / "defs", producer_manifest="required")
-    put(lake_folder, sales, "a.csv", csv("a1,1,2026-03-01"))
-    with pytest.raises(ManifestError, match="waits for the producer's manifest"):
-        run(lake_folder, sales)
-    for body in (b"{", b"[]", b'{"files": [{"nam": "a.csv"}]}', b'{"files": 3}', b"\xff"):
-        put(lake_folder, sales, "_MANIFEST.json", body)
-        with pytest.raises(ManifestError, match="should look like"):
-            run(lake_folder, sales)
-    put(lake_folder, sales, "_MANIFEST.json", b'{"files": [{"name": "a.csv"}, {"name": "b.csv"}]}')
-    with pytest.raises(ManifestError, match=r"not there: b\.csv"):
-        run(lake_folder, sales)
-    put(lake_folder, sales, "_MANIFEST.json", b'{"files": [{"name": "a.csv"}]}')
-    assert actions(run(lake_folder, sales)) == {DAY: "published"}
 
 
 @pytest.mark.parametrize(

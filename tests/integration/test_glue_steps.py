@@ -19,7 +19,8 @@ from lakes import DAY, actions, check_law, csv, make_dataset, put
 from typer.testing import CliRunner
 
 from lake_pipeline.cli.app import app
-from lake_pipeline.components.definitions import dataset_definitions, job_name
+from lake_pipeline.components.definitions import dataset_definitions
+from lake_pipeline.components.sensors import job_name
 from lake_pipeline.datasets import Dataset
 from lake_pipeline.flow import compact
 from lake_pipeline.flow.away import Away, JobUnlike, Order

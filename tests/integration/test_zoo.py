@@ -26,7 +26,8 @@ def produced(pen: Pen) -> set[str]:
 
 
 def test_the_zoo_has_every_code() -> None:
-    assert set().union(*map(produced, PENS.values())) == set(CODES)
+    of_no_object = {"MISSING_FILE"}  # test_producer_manifest.py
+    assert set().union(*map(produced, PENS.values())) == set(CODES) - of_no_object
 
 
 @pytest.mark.parametrize("name", PENS)

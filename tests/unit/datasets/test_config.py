@@ -67,6 +67,9 @@ def problems(**attributes: Any) -> str:
         ({"file_size": {"min": 0}}, "file_size.min"),
         ({"engine": "sparc"}, "engine: "),
         ({"landing": None}, "landing: "),
+        ({"arrivals": {"schedule": "7:30"}}, "a cron expression of five fields"),
+        ({"arrivals": {"max_events": 0}}, "arrivals.max_events"),
+        ({"arrivals": {"max_wait": 5}}, "arrivals.max_wait"),
     ],
 )
 def test_problems(attributes: Mapping[str, Any], message: str) -> None:
@@ -189,6 +192,18 @@ def test_shipped_datasets_load() -> None:
             'two formats claim the suffix ".csv"',
         ),
         ({"landings": "x"}, 'Did you mean "landing"?'),
+        (
+            {
+                "landing": "o/{yyyy}/o_{yyyy}{mm}{dd}.csv",
+                "partitions": DAILY,
+                "producer_manifest": "required",
+            },
+            'producer_manifest: "o/{yyyy}/" lacks {mm}',
+        ),
+        (
+            {"landing": "o/*/{yyyy}/{mm}/{dd}/", "partitions": DAILY, "producer_manifest": "required"},
+            "has a *, so partitions have no folder for a manifest of their own",
+        ),
     ],
 )
 def test_disagreements(tmp_path: Path, changes: Any, message: str) -> None:

@@ -12,7 +12,8 @@ from lakes import csv, make_dataset, put, run
 from promises import promised, watch_from
 
 from lake_pipeline.datasets import Dataset
-from lake_pipeline.health.freshness import due, judge, judged, on_publish
+from lake_pipeline.datasets.promise import due_at
+from lake_pipeline.health.freshness import judge, judged, on_publish
 from lake_pipeline.storage import Lake
 
 HOUR = timedelta(hours=1)
@@ -40,7 +41,7 @@ def published_at(lake: Lake, dataset: Dataset, partition: str, at: datetime) -> 
 )
 def test_due(tmp_path: Path, by: str, zone: str, partition: str, expected: str) -> None:
     dataset = promised(tmp_path, zone=zone, partitions={"by": by, "start": "2026-01-01"})
-    at = due(dataset, partition)
+    at = due_at(dataset, partition)
     assert at
     assert at.isoformat() == expected
 
@@ -49,7 +50,7 @@ def test_nothing_is_due_where_nothing_is_promised(lake_folder: Lake, tmp_path: P
     plain = make_dataset(tmp_path / "plain")
     whole = promised(tmp_path, partitions={"by": "none"})
     for dataset, partition in ((plain, "2026-02-25"), (whole, "all")):
-        assert due(dataset, partition) is None
+        assert due_at(dataset, partition) is None
         assert judge(lake_folder, dataset, datetime(2026, 3, 1, tzinfo=UTC)) == []
         assert on_publish(lake_folder, dataset, [partition], datetime(2026, 3, 1, tzinfo=UTC)) == []
 
