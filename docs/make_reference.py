@@ -171,8 +171,7 @@ def contract() -> Iterator[str]:
     yield "## Quality"
     yield (
         "A `quality` entry of `type: custom` and `engine: dqdl` holds a ruleset in `implementation`; `severity` is "
-        "`error`, which refuses the partition, or `warning`. The custom property `on_fail` of an entry says it finer. See "
-        "[rules](rules.md)."
+        "`error`, which refuses the partition, or `warning`; its custom property `on_fail` says it finer: [rules](rules.md)."
     )
     meanings = [(code(a), code(severity), ON_FAIL[a]) for a, severity in SEVERITY_OF.items()]
     yield table(("on_fail", "severity", "when a rule fails"), meanings)
