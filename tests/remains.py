@@ -95,7 +95,11 @@ def differences(one: Any, other: Any, path: str = "") -> list[str]:
     if isinstance(one, dict) and isinstance(other, dict):
         keys = [*one, *(k for k in other if k not in one)]
         found = [differences(one.get(k), other.get(k), f"{path}.{k}") for k in keys]
-        order = [] if list(one) == list(other) or set(one) != set(other) else [f"{path}: order {[*one]} ≠ {[*other]}"]
+        order = (
+            []
+            if list(one) == list(other) or set(one) != set(other)
+            else [f"{path}: order {[*one]} ≠ {[*other]}"]
+        )
         return [*order, *(d for some in found for d in some)]
     if isinstance(one, list) and isinstance(other, list) and len(one) == len(other):
         pairs = enumerate(zip(one, other, strict=True))

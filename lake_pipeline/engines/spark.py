@@ -184,7 +184,7 @@ class Spark:
         from ibis.backends.pyspark.datatypes import PySparkSchema
 
         columns = spark_columns(part.columns)
-        reader = Reader(part.format, tuple(columns.names), arrow_schema(columns))
+        reader = Reader(part.format, tuple(columns.names), arrow_schema(columns), part.longest)
         size = sum(size_of(f.path) for f in part.files)
         context = self.session.sparkContext
         tasks = min(len(part.files), max(size // TASK_BYTES + 1, 2 * context.defaultParallelism))

@@ -22,6 +22,7 @@ from lake_pipeline.engines.engine import JsonTexts, Place
 from lake_pipeline.flow.context import tell
 from lake_pipeline.flow.state import Entry
 from lake_pipeline.formats import delimited
+from lake_pipeline.formats.json_texts import array_fault
 from lake_pipeline.formats.packs import SMALL, Packs, on_disk
 from lake_pipeline.formats.spool import Refused, check_size, format_of, spool
 from lake_pipeline.formats.texts import Spooled
@@ -262,8 +263,9 @@ def _json_lines(candidate: Candidate, json: JsonTexts) -> Candidate:
     try:
         lines = json.json_array_to_lines(whole, target)
     except ValueError as e:
+        fault = array_fault(whole) or e  # the same words, whatever engine found it
         return replace(
-            candidate, shape=Reason("MALFORMED_JSON", f"The file is no JSON array of objects: {e}")
+            candidate, shape=Reason("MALFORMED_JSON", f"The file is no JSON array of objects: {fault}")
         )
     return replace(candidate, spooled=replace(spooled, parts=(target,), lines=lines))
 
@@ -295,7 +297,7 @@ def _columned(candidate: Candidate, headers: Headers) -> Candidate:
             columns, events = shape, classify(contract, shape)
         else:
             if not shape:
-                raise Refused("MALFORMED_JSON", "No line of the file is a JSON object.")
+                raise Refused("MALFORMED_JSON", "No line of the file is a JSON object with a key.")
             columns = ibis.schema(dict.fromkeys(shape, "string"))
             events = (*classify(contract, tuple(shape), ordered=False), *_nested(contract, shape))
     except Refused as e:
