@@ -224,7 +224,9 @@ class DuckDB:
     def table(self, backend: Any, files: Sequence[Text]) -> Expr:
         """Parquet files as one table; columns that some files lack are NULL there."""
         name = f"files_{self.number()}"
-        source = f"read_parquet({path_list(map(on_disk, files))}, union_by_name = true)"
+        # a folder named `_p=…` must not become a column
+        options = "union_by_name = true, hive_partitioning = false"
+        source = f"read_parquet({path_list(map(on_disk, files))}, {options})"
         backend.con.execute(f"CREATE TEMP VIEW {name} AS SELECT * FROM {source}")
         return backend.table(name)
 

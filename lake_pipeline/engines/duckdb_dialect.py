@@ -51,6 +51,10 @@ class DuckDBDialect:
         """``to_json`` as text."""
         return builtin("to_json", (value.type(),), dt.JSON())(value).cast("string")
 
+    def text(self, value: Expr) -> Expr:
+        """``CAST(… AS VARCHAR)``."""
+        return value.cast("string")
+
 
 JSON_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|-?[0-9][0-9.eE+-]*')
 

@@ -177,7 +177,7 @@ def _with_missing(raw: Expr, rules: RowRules) -> Expr:
 def _text(cell: Expr, dialect: Dialect) -> Expr:
     if cell.type().is_string():
         return cell
-    return dialect.to_json(cell) if cell.type().is_nested() else cell.cast("string")
+    return dialect.to_json(cell) if cell.type().is_nested() else dialect.text(cell)
 
 
 def _any(conditions: list[Expr]) -> Expr:

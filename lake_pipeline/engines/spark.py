@@ -56,6 +56,7 @@ SETTINGS = {
     "spark.sql.mapKeyDedupPolicy": "LAST_WIN",
 }
 RAW = {"_partition": "string", "_source": "string", "_record": "int64", "_sound": "boolean"}
+TIME = dt.Timestamp("UTC", 6)  # what every timestamp of the lake is; Ibis does not know the digits of Spark's
 TASK_BYTES = 32 * 1024 * 1024
 ZONES = ("ops", "validated", "curated", "quarantine")
 # What Spark says when it lost machines, not when it cannot compute something.
@@ -271,7 +272,9 @@ class Spark:
     def _view(self, backend: Any, frame: DataFrame, kind: str) -> Expr:
         name = f"{kind}_{self.number()}"
         frame.createOrReplaceTempView(name)
-        return backend.table(name)
+        seen = backend.table(name)
+        columns = {n: TIME if t.is_timestamp() else t for n, t in seen.schema().items()}
+        return seen.op().copy(schema=ibis.schema(columns)).to_expr()
 
     def table(self, backend: Any, files: Sequence[Text]) -> Expr:
         """Parquet files as one table; columns that some files lack are NULL there."""

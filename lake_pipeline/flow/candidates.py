@@ -340,6 +340,16 @@ def parquet_columns(path: Path) -> ibis.Schema:
         raise Refused("BAD_PARQUET", f"The file cannot be read as Parquet: {str(e).splitlines()[0]}") from e
 
 
+def parquet_fault(path: Path) -> str:
+    """Why the data of a Parquet file cannot be read; nothing where it can."""
+    try:
+        for _ in pq.ParquetFile(path).iter_batches():
+            pass
+    except (pa.ArrowException, OSError, ValueError) as e:
+        return str(e).splitlines()[0]
+    return ""
+
+
 def _nested(contract: Contract, structure: Mapping[str, object]) -> Iterator[DriftEvent]:
     """Structural drift of JSON values: fields added to or missing from objects, by the file's structure."""
     nested = [c for c in contract.columns if isinstance(c.type, Object | Array) and c.name in structure]
