@@ -22,6 +22,7 @@ LONG_NUMBER = "[0-9.]{17}"  # what a double may not hold
 STRING_OR_NUMBER = r'("(?:[^"\\]|\\.)*+")|(-?[0-9][0-9.eE+-]{16,})'
 OPEN, CLOSE = "\x01", "\x02"  # no JSON has them
 NUMBER = "\ue0f1\ue0f2"  # marks of numbers within JSON, from a plane that texts do not use
+DOUBLE_DIGITS = 15
 FOLDS = (60, 30, 120)  # minutes by which clocks go back
 
 
@@ -59,14 +60,15 @@ class SparkDialect:
         """``to_json``, with numbers and times as DuckDB writes them; the session keeps null fields."""
         plain = _jsonable(value, value.type())
         text = builtin("to_json", (plain.type(),), dt.string)(plain)
-        if not _has(value.type(), dt.DataType.is_floating):
+        if not _has(value.type(), _as_double):
             return text
         return text.replace(f'"{NUMBER}', "").replace(f'{NUMBER}"', "")
 
     def text(self, value: Expr) -> Expr:
         """``CAST(… AS STRING)``, with numbers and times as DuckDB writes them."""
         if value.type().is_floating():
-            return _number_text(value, 1e-4, 1e16, "e+", "e-0", "e-")
+            text = _number_text(value, 1e-4, 1e16, "e+", "e-0", "e-")
+            return text.replace("Infinity", "inf").replace("NaN", "nan")
         return _time_text(value) if value.type().is_timestamp() else value.cast("string")
 
 
@@ -77,13 +79,18 @@ def _has(type_: dt.DataType, what: Callable[[dt.DataType], bool]) -> bool:
     return _has(type_.value_type, what) if isinstance(type_, dt.Array) else what(type_)
 
 
+def _as_double(type_: dt.DataType) -> bool:
+    """Whether DuckDB writes such numbers into JSON as doubles; it does so with decimals that fit into one."""
+    return type_.is_floating() or (isinstance(type_, dt.Decimal) and (type_.precision or 38) <= DOUBLE_DIGITS)
+
+
 def _jsonable(value: Expr, type_: dt.DataType) -> Expr:
     """A value in which numbers and times are texts; those of numbers are marked, for their quotes to go."""
     if type_.is_timestamp():
         return _time_text(value)
-    if type_.is_floating():
+    if _as_double(type_):
         return NUMBER + _number_text(value.cast("float64"), 1e-6, 1e21, "e", "e-", "e-") + NUMBER
-    if not _has(type_, lambda t: t.is_timestamp() or t.is_floating()):
+    if not _has(type_, lambda t: t.is_timestamp() or _as_double(t)):
         return value
     if isinstance(type_, dt.Array):
         return value.map(lambda item: _jsonable(item, type_.value_type))
@@ -101,10 +108,10 @@ def _number_text(value: Expr, least: float, most: float, *exponents: str) -> Exp
     replace = builtin("regexp_replace", (dt.string, dt.string, dt.string), dt.string)
     size, java = value.abs(), value.cast("string")  # 1.5E7
     plain = (size >= 1).ifelse(*(java.cast(dt.Decimal(38, scale)).cast("string") for scale in (17, 25)))
-    plain = replace(replace(plain, "0+$", ""), r"\\.$", ".0")
+    plain = replace(replace(plain, "0+$", ""), "[.]$", ".0")
     positive, one_digit, negative = exponents
-    short = replace(java, r"\\.0E", "E")
-    short = replace(short, r"E-(\\d)$", f"{one_digit}$1")
+    short = replace(java, "[.]0E", "E")
+    short = replace(short, "E-([0-9])$", f"{one_digit}$1")
     short = short.replace("E-", negative).replace("E", positive)
     return ibis.cases(
         (value.isnan() | (size > LARGEST) | (value == 0), java),

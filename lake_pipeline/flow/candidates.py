@@ -294,7 +294,7 @@ def _columned(candidate: Candidate, headers: Headers) -> Candidate:
         if isinstance(spooled.format, Csv):
             columns, events = headers.layout(headers.names(spooled))
         elif isinstance(shape, sch.Schema):
-            columns, events = shape, classify(contract, shape)
+            columns, events = readable(shape), classify(contract, shape)
         else:
             if not shape:
                 raise Refused("MALFORMED_JSON", "No line of the file is a JSON object with a key.")
@@ -338,6 +338,19 @@ def parquet_columns(path: Path) -> ibis.Schema:
         return ibis.Schema.from_pyarrow(pq.read_schema(path))
     except (pa.ArrowException, OSError, ValueError, NotImplementedError) as e:
         raise Refused("BAD_PARQUET", f"The file cannot be read as Parquet: {str(e).splitlines()[0]}") from e
+
+
+def readable(columns: sch.Schema) -> sch.Schema:
+    """Columns in types that engines have: one of nothing but NULL, which Parquet stores as INT32, is that."""
+    return sch.Schema({name: _typed(type_) for name, type_ in columns.items()})
+
+
+def _typed(type_: dt.DataType) -> dt.DataType:
+    if isinstance(type_, dt.Struct):
+        return dt.Struct({name: _typed(field) for name, field in type_.items()})
+    if isinstance(type_, dt.Array):
+        return dt.Array(_typed(type_.value_type))
+    return dt.int32 if type_.is_null() else type_
 
 
 def parquet_fault(path: Path) -> str:
