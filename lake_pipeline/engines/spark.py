@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -105,15 +106,24 @@ class Spark:
 
         A cluster shares a lake that is a folder, and so `folder` below it; a local master shares all folders.
         """
-        if lake.zone("ops").local or str(session.sparkContext.master).startswith("local"):
+        if str(session.sparkContext.master).startswith("local"):  # its tasks use storage as this process does
+            session.sparkContext.environment.update(
+                {k: v for k, v in os.environ.items() if k.startswith("AWS_")}
+            )
             return cls(folder, session)
+        return cls(folder, session) if lake.zone("ops").local else cls.apart(lake, folder, session, name)
+
+    @classmethod
+    def apart(cls, lake: Lake, folder: Path, session: SparkSession, name: str = "") -> Spark:
+        """The engine for executors that share no folder: what they make goes through the lake's own storage."""
         roots = {zone: lake.zone(zone).root for zone in ZONES}
         return cls(folder, session, Target(f"_staging/{name or folder.name}", roots))
 
     def close(self) -> None:
-        """Forget what was kept; the session is its owner's."""
+        """Forget what was kept, and remove what the executors left; the session is its owner's."""
         for frame in self._kept:
             frame.unpersist()
+        self._target.clear()
 
     def ibis(self) -> Any:
         """The Ibis backend on this session."""

@@ -99,7 +99,7 @@ class Cluster:
             process.wait()
 
 
-def until(true: Callable[[], Any], what: str, seconds: float = 60) -> None:
+def until(true: Callable[[], Any], what: str, seconds: float = 300) -> None:
     """Poll a condition; fails when it does not come true."""
     end = time.monotonic() + seconds
     while not true():
@@ -173,7 +173,7 @@ def test_a_worker_dies_half_way(cluster: Cluster, tmp_path: Path) -> None:
     )
     assert process.poll() is None, (tmp_path / "said").read_text()
     cluster.kill_worker()
-    assert process.wait(300) == 0, (tmp_path / "said").read_text()[-5000:]
+    assert process.wait(600) == 0, (tmp_path / "said").read_text()[-5000:]
     assert len(cluster.alive()) == 1
     assert actions(run(lakes["duckdb"], datasets["duckdb"])) == {DAY: "published"}
     views = [View(lakes[name], datasets[name]) for name in ("spark", "duckdb")]
