@@ -23,10 +23,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from lake_pipeline.engines.casts import Expr
-from lake_pipeline.engines.engine import Entries, Place, QueryFailed, R, T
+from lake_pipeline.engines.engine import Entries, Place, R, T
 from lake_pipeline.engines.parts import OutputFile, Part, PartResult
 from lake_pipeline.engines.rows import LINEAGE, RESCUED, RowRules, explained, validated
 from lake_pipeline.engines.spark_dialect import SparkDialect
+from lake_pipeline.engines.spark_errors import SparkLost, in_our_words
 from lake_pipeline.engines.spark_scans import ParquetReader, Reader, arrow_schema, describe, spark_columns
 from lake_pipeline.engines.spark_writes import (
     EntryMaker,
@@ -36,7 +37,7 @@ from lake_pipeline.engines.spark_writes import (
     place_of,
     written,
 )
-from lake_pipeline.errors import LakeError, Transient
+from lake_pipeline.errors import LakeError
 from lake_pipeline.formats.json_texts import PlainJson
 from lake_pipeline.formats.packs import Text, size_of
 from lake_pipeline.formats.remote import Remote, fetching
@@ -60,12 +61,6 @@ RAW = {"_partition": "string", "_source": "string", "_record": "int64", "_sound"
 TIME = dt.Timestamp("UTC", 6)  # what every timestamp of the lake is; Ibis does not know the digits of Spark's
 TASK_BYTES = 32 * 1024 * 1024
 ZONES = ("ops", "validated", "curated", "quarantine")
-# What Spark says when it lost machines, not when it cannot compute something.
-LOST = ("ExecutorLost", "FetchFailed", "Master removed", "SparkContext was shut down", "stopped SparkContext")
-
-
-class SparkLost(Transient):
-    """Spark lost what it was running on: repeat."""
 
 
 @dataclass(frozen=True)
@@ -96,6 +91,9 @@ class Spark:
         for name, value in SETTINGS.items():
             session.conf.set(name, value)
         self._backend = ibis.pyspark.connect(session)
+        for name in ("execute", "to_pyarrow"):
+            setattr(self._backend, name, self._watched(getattr(self._backend, name)))
+        self._lost: SparkLost | None = None
         self._numbers = itertools.count()
         self._lock = threading.Lock()
         self._kept: list[DataFrame] = []
@@ -142,12 +140,23 @@ class Spark:
 
         try:
             yield
-        except (PySparkException, Py4JError) as e:
-            text = str(e)
-            said = next((line for line in text.splitlines() if line.strip()), type(e).__name__)
-            if any(mark in text for mark in LOST):
-                raise SparkLost(f"Spark lost machines or its master: {said}") from e
-            raise QueryFailed(said) from e
+        except (PySparkException, Py4JError, ConnectionError) as e:
+            raise in_our_words(e) from None
+        if self._lost is not None:  # somebody took it for the answer to a question
+            raise self._lost
+
+    def _watched(self, run: Callable[..., Any]) -> Callable[..., Any]:
+        """Running an expression, so that a lost cluster is remembered: who checks data takes errors for answers."""
+
+        def watched(*arguments: Any, **more: Any) -> Any:
+            try:
+                with self.translated():
+                    return run(*arguments, **more)
+            except SparkLost as e:
+                self._lost = e
+                raise
+
+        return watched
 
     def near(self, function: Callable[[list[T], Place], list[R]], items: Sequence[T]) -> list[R]:
         """What a function makes of the items, in tasks of some."""
