@@ -170,9 +170,11 @@ def spark_session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     os.environ["PYSPARK_PYTHON"] = sys.executable  # of the workers, which Spark starts by itself
     from pyspark.sql import SparkSession
 
+    from lake_pipeline.engines.spark import SESSION
+
     settings: dict[str, Any] = {
         "spark.ui.enabled": "false",
-        "spark.ui.showConsoleProgress": "false",
+        **SESSION,
         "spark.driver.host": "127.0.0.1",
         "spark.driver.bindAddress": "127.0.0.1",
         "spark.sql.shuffle.partitions": "2",

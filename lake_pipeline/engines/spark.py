@@ -57,6 +57,13 @@ SETTINGS = {
     "spark.sql.sources.partitionColumnTypeInference.enabled": "false",
     "spark.sql.mapKeyDedupPolicy": "LAST_WIN",
 }
+# For whoever makes the session: what has to be said before it starts.
+SESSION = {
+    "spark.ui.showConsoleProgress": "false",
+    "spark.python.daemon.module": "lake_pipeline.engines.spark_daemon",
+}
+SHUFFLES = "spark.sql.shuffle.partitions"
+SHUFFLE_BYTES = 16 * 1024 * 1024  # of Parquet, for a task of a shuffle
 RAW = {"_partition": "string", "_source": "string", "_record": "int64", "_sound": "boolean"}
 TIME = dt.Timestamp("UTC", 6)  # what every timestamp of the lake is; Ibis does not know the digits of Spark's
 TASK_BYTES = 32 * 1024 * 1024
@@ -90,6 +97,7 @@ class Spark:
         self._target = target or Target(str(folder))
         for name, value in SETTINGS.items():
             session.conf.set(name, value)
+        self._own_shuffles = session.conf.get(SHUFFLES) == "200"  # Spark's default, whatever the data
         self._backend = ibis.pyspark.connect(session)
         for name in ("execute", "to_pyarrow"):
             setattr(self._backend, name, self._watched(getattr(self._backend, name)))
@@ -104,6 +112,7 @@ class Spark:
 
         A cluster shares a lake that is a folder, and so `folder` below it; a local master shares all folders.
         """
+        session.sparkContext.setLogLevel("FATAL")  # what a failure says is in its exception
         if str(session.sparkContext.master).startswith("local"):  # its tasks use storage as this process does
             session.sparkContext.environment.update(
                 {k: v for k, v in os.environ.items() if k.startswith("AWS_")}
@@ -135,7 +144,7 @@ class Spark:
     @contextmanager
     def translated(self) -> Iterator[None]:
         """Turn Spark's exceptions into ours."""
-        from py4j.protocol import Py4JError
+        from py4j.protocol import Py4JError  # type: ignore[import-untyped]
         from pyspark.errors import PySparkException
 
         try:
@@ -257,6 +266,9 @@ class Spark:
         """Parquet files: by Spark's reader, or by tasks of ours where Hadoop knows no S3."""
         reader = self.session.read.option("mergeSchema", "true")
         remote = [f for f in files if isinstance(f, Remote)]
+        if self._own_shuffles and not remote:
+            least = 2 * self.session.sparkContext.defaultParallelism
+            self.session.conf.set(SHUFFLES, str(max(least, sum(map(size_of, files)) // SHUFFLE_BYTES)))
         if not remote:
             return reader.parquet(*map(str, files))
         scheme = self._s3_scheme()

@@ -197,11 +197,22 @@ def check_quotes(path: Path, form: Csv) -> None:
     if quote not in text:
         return
     q, d = re.escape(quote), re.escape(form.separator.encode())
-    field = rb"%b(?:[^%b]|%b%b)*+%b(?=%b|\r?\n|\Z)|[^%b%b\r\n]*+(?=%b|\r?\n|\Z)" % (q, q, q, q, q, d, q, d, d)
-    record = re.compile(rb"(?:(?:%b)%b)*+(?:%b)(?:\r?\n|\Z)" % (field, d, field))
+    field = rb"%b(?:[^%b]++|%b%b)*+%b(?=%b|\r?\n|\Z)|[^%b%b\r\n]*+(?=%b|\r?\n|\Z)" % (
+        q,
+        q,
+        q,
+        q,
+        q,
+        d,
+        q,
+        d,
+        d,
+    )
+    record = rb"(?:(?:%b)%b)*+(?:%b)(?:\r?\n|\Z)" % (field, d, field)
+    records = re.compile(rb"(?:%b){1,1000}+" % record)
     at = 0
     while at < len(text):
-        found = record.match(text, at)
+        found = records.match(text, at)
         if not found or found.end() == at:
             raise Unreadable(f"a quote out of place after byte {at}")
         at = found.end()

@@ -20,7 +20,8 @@ from lake_pipeline.datasets.config import Csv, Format, Jsonl
 from lake_pipeline.engines.duckdb import DuckDB
 from lake_pipeline.engines.duckdb_scans import broken_sources, raw_sql
 from lake_pipeline.engines.parts import Part, PartFile
-from lake_pipeline.engines.spark_scans import BROKEN, Reader, arrow_schema
+from lake_pipeline.engines.spark_scans import Reader, arrow_schema
+from lake_pipeline.engines.spark_writes import BROKEN
 from lake_pipeline.formats.json_texts import PlainJson
 
 NUMBERS = itertools.count()

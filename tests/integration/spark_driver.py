@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 from lake_pipeline.datasets import load_dataset
-from lake_pipeline.engines.spark import Spark
+from lake_pipeline.engines.spark import SESSION, Spark
 from lake_pipeline.flow.context import Engines
 from lake_pipeline.flow.run import STAGES, run_stages
 from lake_pipeline.settings import Settings
@@ -18,9 +19,9 @@ def main(master: str, root: str, folder: str, partition: str) -> None:
     os.environ["PYSPARK_PYTHON"] = sys.executable
     from pyspark.sql import SparkSession
 
-    settings = {
+    settings: dict[str, Any] = {
+        **SESSION,
         "spark.ui.enabled": "false",
-        "spark.ui.showConsoleProgress": "false",
         "spark.driver.host": "127.0.0.1",
         "spark.driver.bindAddress": "127.0.0.1",
         "spark.executor.memory": "900m",

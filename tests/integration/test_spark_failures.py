@@ -5,12 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import ibis
 import pytest
 from conftest import ENGINES
 from lakes import actions, csv, make_dataset, put, run
 
 from lake_pipeline.engines import spark
 from lake_pipeline.engines.spark_errors import SparkLost
+from lake_pipeline.engines.spark_writes import Writer
 from lake_pipeline.flow import audit
 from lake_pipeline.storage import Lake
 from lake_pipeline.storage.objects import StorageUnavailable
@@ -28,7 +30,7 @@ def sales(lake_folder: Lake, tmp_path: Path) -> Any:
 def test_an_error_of_ours_in_a_task_is_itself(
     lake_folder: Lake, sales: Any, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
 ) -> None:
-    class Failing(spark.Writer):
+    class Failing(Writer):
         def __call__(self, batches: Any) -> Any:
             list(batches)
             raise StorageUnavailable("The storage failed on a file.")
@@ -51,7 +53,7 @@ def test_a_cluster_that_is_lost_in_the_audit_refuses_nothing(
     within: str,
 ) -> None:
     """Who checks data takes an error for a failed check; a cluster's is none."""
-    backend = spark.ibis.pyspark
+    backend: Any = ibis.pyspark
 
     def lost(*_: Any, **__: Any) -> Any:
         raise ConnectionRefusedError(111, "Connection refused")

@@ -43,7 +43,7 @@ PLACES: dict[str, set[str]] = {
     "boto3": {"resources", "components", "cli"},
     "botocore": {"resources", "components", "cli"},
     "duckdb": {"engines/duckdb.py"},
-    "pyspark": {"engines/spark.py"},
+    "pyspark": {"engines/spark.py", "engines/spark_daemon.py"},
     "rich": {"cli"},
     "typer": {"cli"},
 }
