@@ -11,7 +11,7 @@ import sys
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,11 +19,13 @@ from typing import Any
 import pyarrow as pa
 import pytest
 from judging import Judged, judged
-from spark_session import missing, spark_session
+from spark_session import missing
+from spark_session import spark_session as started
 
 from lake_pipeline.contracts import Column
 from lake_pipeline.datasets.config import Format
 from lake_pipeline.engines.duckdb import DuckDB
+from lake_pipeline.flow.context import Engines
 from lake_pipeline.settings import Settings
 from lake_pipeline.storage import Lake
 
@@ -145,8 +147,16 @@ def lake_root(request: pytest.FixtureRequest) -> Lake:
     return lake
 
 
+@dataclass(frozen=True)
+class UnderTest:
+    """An engine as tests use it. opened: by itself, with a folder; engines: as a dataset of it needs it."""
+
+    opened: Callable[[pytest.FixtureRequest, Path], AbstractContextManager[Any]]
+    engines: Callable[[pytest.FixtureRequest], Engines]
+
+
 @contextmanager
-def duckdb_engine(folder: Path) -> Iterator[DuckDB]:
+def duckdb_engine(_: pytest.FixtureRequest, folder: Path) -> Iterator[DuckDB]:
     """The embedded engine."""
     engine = DuckDB(folder, threads=2)
     try:
@@ -155,26 +165,45 @@ def duckdb_engine(folder: Path) -> Iterator[DuckDB]:
         engine.close()
 
 
-@contextmanager
-def spark_engine(folder: Path) -> Iterator[Any]:
-    """Spark on this machine's cores."""
+@pytest.fixture(scope="session")
+def spark_session() -> Any:
+    """Spark on this machine's cores, once for all tests."""
     os.environ["PYSPARK_PYTHON"] = sys.executable  # of the workers, which Spark starts by itself
+    return started()
+
+
+@contextmanager
+def spark_engine(request: pytest.FixtureRequest, folder: Path) -> Iterator[Any]:
+    """Spark on this machine's cores."""
     from lake_pipeline.engines.spark import Spark
 
-    yield Spark(folder, spark_session())
+    engine = Spark(folder, request.getfixturevalue("spark_session"))
+    try:
+        yield engine
+    finally:
+        engine.close()
+
+
+def spark_engines(request: pytest.FixtureRequest) -> Engines:
+    """What a dataset with `engine: spark` runs on."""
+    from lake_pipeline.engines.spark import Spark
+
+    session = request.getfixturevalue("spark_session")
+    return Engines(spark=lambda lake, folder: Spark.of(lake, folder, session))
 
 
 # An engine of `engine:` in defs.yaml without an entry here fails `test_every_engine_is_here`.
-# Spark is not an `engine:` yet; its rows are judged here wherever it and Java are installed.
 HAVE_SPARK = missing() is None
-ENGINES: dict[str, Callable[[Path], Any]] = {
-    "duckdb": duckdb_engine,
-    **({"spark": spark_engine} if HAVE_SPARK else {}),
+ENGINES: dict[str, UnderTest] = {
+    "duckdb": UnderTest(duckdb_engine, lambda _: Engines()),
+    **({"spark": UnderTest(spark_engine, spark_engines)} if HAVE_SPARK else {}),
 }
+# Of `engine:`, but none of their own: what runs is the code of another. auto chooses one; a job of Glue is Spark.
+NO_ENGINES = {"auto", "glue"}
 
 
 @pytest.fixture(scope="session")
-def engines() -> dict[str, Callable[[Path], Any]]:
+def engines() -> dict[str, UnderTest]:
     """The engines that must agree, by name."""
     return ENGINES
 
@@ -182,7 +211,7 @@ def engines() -> dict[str, Callable[[Path], Any]]:
 @pytest.fixture(scope="session", params=ENGINES)
 def engine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """Every engine in its turn."""
-    with ENGINES[request.param](tmp_path_factory.mktemp(request.param)) as made:
+    with ENGINES[request.param].opened(request, tmp_path_factory.mktemp(request.param)) as made:
         yield made
 
 

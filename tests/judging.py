@@ -18,6 +18,7 @@ from lake_pipeline.datasets.config import Csv, Format
 from lake_pipeline.engines.engine import Engine
 from lake_pipeline.engines.parts import OutputFile, Part, PartFile, PartResult
 from lake_pipeline.engines.rows import REASON, RowRules
+from lake_pipeline.flow.candidates import readable
 
 EXPLAINED = ibis.schema(
     {
@@ -65,7 +66,7 @@ def judged(
     path = folder / "file"
     if isinstance(content, pa.Table):
         pq.write_table(content, path)
-        raw = ibis.Schema.from_pyarrow(content.schema)
+        raw = readable(ibis.Schema.from_pyarrow(content.schema))
     else:
         path.write_bytes(content.encode() if isinstance(content, str) else content)
         raw = ibis.schema(dict.fromkeys(names or tuple(c.name for c in columns), "string"))

@@ -10,7 +10,10 @@ from functools import cache
 from importlib.util import find_spec
 from typing import Any
 
+from lake_pipeline.engines.spark_session import SESSION
+
 SETTINGS = {
+    **SESSION,
     "spark.ui.enabled": "false",
     "spark.driver.host": "127.0.0.1",
     "spark.driver.bindAddress": "127.0.0.1",

@@ -84,6 +84,9 @@ class Dialect(Protocol):
         """A JSON text as a value of a shape of structs, arrays and strings; NULL where it is none."""
         ...
 
+    def text(self, value: Expr) -> Expr:
+        """A number, a time or a boolean as text, the same in every engine."""
+
     def to_json(self, value: Expr) -> Expr:
         """A value as JSON text."""
         ...
@@ -116,7 +119,7 @@ def cast(source: Expr, type_: Type, dialect: Dialect, canonical: Expr = None) ->
         return _nested(source, type_, dialect)
     if isinstance(type_, Object | Array):
         return Cast(ibis.null(type_.ibis), ibis.literal(True))
-    text = dialect.to_json(source) if source.type().is_nested() else source.cast("string")
+    text = dialect.to_json(source) if source.type().is_nested() else dialect.text(source)
     return from_text(text, type_, dialect, canonical)
 
 

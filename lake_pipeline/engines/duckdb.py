@@ -25,12 +25,14 @@ import pyarrow as pa
 from lake_pipeline.engines.casts import Expr
 from lake_pipeline.engines.duckdb_dialect import (
     EXACT,
+    TEXTS,
     DuckDBDialect,
     exact_numbers,
     named,
     path_list,
     quoted,
     sql_of,
+    texts_of_lines,
 )
 from lake_pipeline.engines.duckdb_scans import (
     COPY_OPTIONS,
@@ -91,7 +93,8 @@ class DuckDB:
             "autoload_known_extensions": False,
         }
         self.connection = duckdb.connect(config=self._config)
-        self.connection.create_function(EXACT, exact_numbers, ["VARCHAR"], "VARCHAR", type="arrow")  # type: ignore[call-overload]
+        for name, function in ((EXACT, exact_numbers), (TEXTS, texts_of_lines)):
+            self.connection.create_function(name, function, ["VARCHAR"], "VARCHAR", type="arrow")  # type: ignore[call-overload]
         self._numbers = itertools.count()
         self._lock = threading.Lock()
         self._statements: dict[Any, str] = {}
@@ -221,7 +224,9 @@ class DuckDB:
     def table(self, backend: Any, files: Sequence[Text]) -> Expr:
         """Parquet files as one table; columns that some files lack are NULL there."""
         name = f"files_{self.number()}"
-        source = f"read_parquet({path_list(map(on_disk, files))}, union_by_name = true)"
+        # a folder named `_p=…` must not become a column
+        options = "union_by_name = true, hive_partitioning = false"
+        source = f"read_parquet({path_list(map(on_disk, files))}, {options})"
         backend.con.execute(f"CREATE TEMP VIEW {name} AS SELECT * FROM {source}")
         return backend.table(name)
 
@@ -317,7 +322,10 @@ class DuckDB:
                 "CASE WHEN json_valid(line) THEN json_type(line) = 'OBJECT' ELSE false END GROUP BY _file"
             ).fetchall()
         found = {path: json.loads(text) for path, text in rows}
-        return [found.get(str(f), {}) for f in files]
+        structures = [found.get(str(f)) for f in files]
+        return [
+            s if isinstance(s, dict) else {} for s in structures
+        ]  # of objects without keys it says "JSON"
 
     def json_array_to_lines(self, source: Path, target: Path) -> int:
         """Rewrite a JSON array of objects as JSON Lines; returns their number. Raises ValueError for other JSON."""
@@ -331,7 +339,17 @@ class DuckDB:
                 ).fetchone()
             except (duckdb.InvalidInputException, duckdb.IOException) as e:
                 raise ValueError(str(e).split("\n")[0]) from e
+        if not closed(source):  # DuckDB takes one that is cut off behind a comma
+            raise ValueError("The array is not closed")
         return int(row[0]) if row else 0
+
+
+def closed(file: Path) -> bool:
+    """Whether a JSON text ends with a bracket."""
+    with file.open("rb") as text:
+        text.seek(max(file.stat().st_size - 4096, 0))
+        end = text.read().rstrip()
+    return end.endswith(b"]") or not end
 
 
 def _is_of_the_file(error: duckdb.Error) -> bool:

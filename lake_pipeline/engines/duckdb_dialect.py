@@ -16,9 +16,10 @@ from lake_pipeline.contracts.formats import parts as format_parts
 from lake_pipeline.contracts.formats import to_strptime
 from lake_pipeline.engines.builtins import builtin
 from lake_pipeline.engines.casts import Expr
+from lake_pipeline.formats.json_texts import LONG_NUMBER, texts_of
 
-LONG_NUMBER = "[0-9.]{17}"  # what a double may not hold
 EXACT = "lake_exact_numbers"  # the name of `exact_numbers` in DuckDB
+TEXTS = "lake_json_texts"  # the name of `texts_of_lines`
 
 
 class DuckDBDialect:
@@ -50,6 +51,10 @@ class DuckDBDialect:
         """``to_json`` as text."""
         return builtin("to_json", (value.type(),), dt.JSON())(value).cast("string")
 
+    def text(self, value: Expr) -> Expr:
+        """``CAST(… AS VARCHAR)``."""
+        return value.cast("string")
+
 
 JSON_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|-?[0-9][0-9.eE+-]*')
 
@@ -57,6 +62,11 @@ JSON_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|-?[0-9][0-9.eE+-]*')
 def exact_numbers(texts: pa.Array) -> pa.Array:
     """JSON texts with their long numbers in quotes."""
     return pa.array([t and JSON_TOKEN.sub(_in_quotes, t) for t in texts.to_pylist()], pa.string())
+
+
+def texts_of_lines(lines: pa.Array) -> pa.Array:
+    """JSON objects with nothing but texts in them; see `texts_of`."""
+    return pa.array([line and texts_of(line) for line in lines.to_pylist()], pa.string())
 
 
 def _in_quotes(token: re.Match[str]) -> str:

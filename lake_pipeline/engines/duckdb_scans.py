@@ -11,9 +11,10 @@ import ibis
 import pyarrow as pa
 
 from lake_pipeline.datasets.config import Csv
-from lake_pipeline.engines.duckdb_dialect import EXACT, LONG_NUMBER, named, path_list, quoted
+from lake_pipeline.engines.duckdb_dialect import TEXTS, named, path_list, quoted
 from lake_pipeline.engines.parts import Part
 from lake_pipeline.engines.rows import RESCUED
+from lake_pipeline.formats.json_texts import LONG_NUMBER
 from lake_pipeline.formats.packs import Text, size_of
 
 DuckDBPyConnection = Any  # the module duckdb is imported by the engine alone
@@ -125,8 +126,8 @@ def json_scan(part: Part, _: int) -> str:
 
 
 def exactly(text: str) -> str:
-    """JSON text with its long numbers as strings, so that DuckDB does not read them as doubles."""
-    return f"CASE WHEN regexp_matches({text}, '{LONG_NUMBER}') THEN {EXACT}({text}) ELSE {text} END"
+    """JSON text, its values as texts where there are long numbers, so that DuckDB does not read them as doubles."""
+    return f"CASE WHEN regexp_matches({text}, '{LONG_NUMBER}') THEN {TEXTS}({text}) ELSE {text} END"
 
 
 def without_nulls(value: str, part: Part) -> str:

@@ -110,7 +110,7 @@ def _typed(raw: Expr, rules: RowRules, dialect: Dialect) -> tuple[Expr, dict[str
     cells = cells.mutate(**{c.name: settled(cells[c.name], c.type) for c in rules.columns})
     flags: dict[str, Expr] = {}
     for i, column in enumerate(rules.columns):
-        there = cells[originals[column.name]].notnull()
+        there = _there(cells[originals[column.name]])
         value, canonical = cells[column.name], cells[f"_canonical_{column.name}"]
         failed = value.isnull() if rules.coerce else value.isnull() | ~canonical
         flags[f"_lost_{i}"] = there & failed
@@ -118,6 +118,11 @@ def _typed(raw: Expr, rules: RowRules, dialect: Dialect) -> tuple[Expr, dict[str
         if rules.coerce and (kept or not always(casts[column.name].canonical)):
             flags[f"_coerced_{column.name}"] = there & value.notnull() & (True if kept else ~canonical)
     return cells.mutate(**flags), originals
+
+
+def _there(cell: Expr) -> Expr:
+    """Whether a cell has a value; NaN is one, which Ibis takes for NULL in Spark."""
+    return cell.notnull() | cell.isnan().fill_null(False) if cell.type().is_floating() else cell.notnull()
 
 
 def _rescues(judged: Expr, texts: dict[str, Expr], dialect: Dialect) -> Iterator[tuple[Expr, Expr]]:
@@ -177,7 +182,7 @@ def _with_missing(raw: Expr, rules: RowRules) -> Expr:
 def _text(cell: Expr, dialect: Dialect) -> Expr:
     if cell.type().is_string():
         return cell
-    return dialect.to_json(cell) if cell.type().is_nested() else cell.cast("string")
+    return dialect.to_json(cell) if cell.type().is_nested() else dialect.text(cell)
 
 
 def _any(conditions: list[Expr]) -> Expr:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -22,10 +23,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from lake_pipeline.engines.casts import Expr
-from lake_pipeline.engines.engine import Entries, Place, QueryFailed, R, T
+from lake_pipeline.engines.engine import Entries, Place, R, T
 from lake_pipeline.engines.parts import OutputFile, Part, PartResult
 from lake_pipeline.engines.rows import LINEAGE, RESCUED, RowRules, explained, validated
 from lake_pipeline.engines.spark_dialect import SparkDialect
+from lake_pipeline.engines.spark_errors import SparkLost, in_our_words
 from lake_pipeline.engines.spark_scans import ParquetReader, Reader, arrow_schema, describe, spark_columns
 from lake_pipeline.engines.spark_writes import (
     EntryMaker,
@@ -35,7 +37,7 @@ from lake_pipeline.engines.spark_writes import (
     place_of,
     written,
 )
-from lake_pipeline.errors import LakeError, Transient
+from lake_pipeline.errors import LakeError
 from lake_pipeline.formats.json_texts import PlainJson
 from lake_pipeline.formats.packs import Text, size_of
 from lake_pipeline.formats.remote import Remote, fetching
@@ -55,15 +57,12 @@ SETTINGS = {
     "spark.sql.sources.partitionColumnTypeInference.enabled": "false",
     "spark.sql.mapKeyDedupPolicy": "LAST_WIN",
 }
+SHUFFLES = "spark.sql.shuffle.partitions"
+SHUFFLE_BYTES = 16 * 1024 * 1024  # of Parquet, for a task of a shuffle
 RAW = {"_partition": "string", "_source": "string", "_record": "int64", "_sound": "boolean"}
+TIME = dt.Timestamp("UTC", 6)  # what every timestamp of the lake is; Ibis does not know the digits of Spark's
 TASK_BYTES = 32 * 1024 * 1024
 ZONES = ("ops", "validated", "curated", "quarantine")
-# What Spark says when it lost machines, not when it cannot compute something.
-LOST = ("ExecutorLost", "FetchFailed", "Master removed", "SparkContext was shut down", "stopped SparkContext")
-
-
-class SparkLost(Transient):
-    """Spark lost what it was running on: repeat."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +92,11 @@ class Spark:
         self._target = target or Target(str(folder))
         for name, value in SETTINGS.items():
             session.conf.set(name, value)
+        self._own_shuffles = session.conf.get(SHUFFLES) == "200"  # Spark's default, whatever the data
         self._backend = ibis.pyspark.connect(session)
+        for name in ("execute", "to_pyarrow"):
+            setattr(self._backend, name, self._watched(getattr(self._backend, name)))
+        self._lost: SparkLost | None = None
         self._numbers = itertools.count()
         self._lock = threading.Lock()
         self._kept: list[DataFrame] = []
@@ -104,15 +107,26 @@ class Spark:
 
         A cluster shares a lake that is a folder, and so `folder` below it; a local master shares all folders.
         """
-        if lake.zone("ops").local or (not name and str(session.sparkContext.master).startswith("local")):
+        session.sparkContext.setLogLevel("FATAL")  # what a failure says is in its exception
+        local = str(session.sparkContext.master).startswith("local")
+        if local:  # its tasks use storage as this process does
+            environment = {k: v for k, v in os.environ.items() if k.startswith("AWS_")}
+            session.sparkContext.environment.update(environment)
+        if lake.zone("ops").local or (local and not name):
             return cls(folder, session)
+        return cls.apart(lake, folder, session, name)
+
+    @classmethod
+    def apart(cls, lake: Lake, folder: Path, session: SparkSession, name: str = "") -> Spark:
+        """The engine for executors that share no folder: what they make goes through the lake's own storage."""
         roots = {zone: lake.zone(zone).root for zone in ZONES}
         return cls(folder, session, Target(f"_staging/{name or folder.name}", roots))
 
     def close(self) -> None:
-        """Forget what was kept; the session is its owner's."""
+        """Forget what was kept, and remove what the executors left; the session is its owner's."""
         for frame in self._kept:
             frame.unpersist()
+        self._target.clear()
 
     def ibis(self) -> Any:
         """The Ibis backend on this session."""
@@ -131,12 +145,23 @@ class Spark:
 
         try:
             yield
-        except (PySparkException, Py4JError) as e:
-            text = str(e)
-            said = next((line for line in text.splitlines() if line.strip()), type(e).__name__)
-            if any(mark in text for mark in LOST):
-                raise SparkLost(f"Spark lost machines or its master: {said}") from e
-            raise QueryFailed(said) from e
+        except (PySparkException, Py4JError, ConnectionError) as e:
+            raise in_our_words(e) from None
+        if self._lost is not None:  # somebody took it for the answer to a question
+            raise self._lost
+
+    def _watched(self, run: Callable[..., Any]) -> Callable[..., Any]:
+        """Running an expression, so that a lost cluster is remembered: who checks data takes errors for answers."""
+
+        def watched(*arguments: Any, **more: Any) -> Any:
+            try:
+                with self.translated():
+                    return run(*arguments, **more)
+            except SparkLost as e:
+                self._lost = e
+                raise
+
+        return watched
 
     def near(self, function: Callable[[list[T], Place], list[R]], items: Sequence[T]) -> list[R]:
         """What a function makes of the items, in tasks of some."""
@@ -184,7 +209,7 @@ class Spark:
         from ibis.backends.pyspark.datatypes import PySparkSchema
 
         columns = spark_columns(part.columns)
-        reader = Reader(part.format, tuple(columns.names), arrow_schema(columns))
+        reader = Reader(part.format, tuple(columns.names), arrow_schema(columns), part.longest)
         size = sum(size_of(f.path) for f in part.files)
         context = self.session.sparkContext
         tasks = min(len(part.files), max(size // TASK_BYTES + 1, 2 * context.defaultParallelism))
@@ -237,6 +262,9 @@ class Spark:
         """Parquet files: by Spark's reader, or by tasks of ours where Hadoop knows no S3."""
         reader = self.session.read.option("mergeSchema", "true")
         remote = [f for f in files if isinstance(f, Remote)]
+        if self._own_shuffles and not remote:
+            least = 2 * self.session.sparkContext.defaultParallelism
+            self.session.conf.set(SHUFFLES, str(max(least, sum(map(size_of, files)) // SHUFFLE_BYTES)))
         if not remote:
             return reader.parquet(*map(str, files))
         scheme = self._s3_scheme()
@@ -271,7 +299,9 @@ class Spark:
     def _view(self, backend: Any, frame: DataFrame, kind: str) -> Expr:
         name = f"{kind}_{self.number()}"
         frame.createOrReplaceTempView(name)
-        return backend.table(name)
+        seen = backend.table(name)
+        columns = {n: TIME if t.is_timestamp() else t for n, t in seen.schema().items()}
+        return seen.op().copy(schema=ibis.schema(columns)).to_expr()
 
     def table(self, backend: Any, files: Sequence[Text]) -> Expr:
         """Parquet files as one table; columns that some files lack are NULL there."""

@@ -23,6 +23,7 @@ import pyarrow.parquet as pq
 from lake_pipeline.datasets.config import Csv, Format, Parquet
 from lake_pipeline.engines.parts import PartFile
 from lake_pipeline.engines.spark_writes import BROKEN, place_of
+from lake_pipeline.formats.json_texts import Pairs, json_text, parsed_object
 from lake_pipeline.formats.packs import on_disk
 from lake_pipeline.formats.remote import Remote, fetching
 
@@ -37,11 +38,12 @@ class Unreadable(Exception):
 
 @dataclass(frozen=True)
 class Reader:
-    """What a task needs to read files of one layout. columns: as Spark is to have them."""
+    """What a task needs to read files of one layout. columns: as Spark is to have them; longest: a record in bytes."""
 
     format: Format
     names: tuple[str, ...]
     columns: pa.Schema
+    longest: int = 0
 
     def __call__(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         """The rows of the files that a batch describes (see `describe`)."""
@@ -164,7 +166,8 @@ def csv_rows(file: PartFile, reader: Reader) -> Iterator[pa.RecordBatch]:
     names = [f"c{i}" for i in range(len(reader.names))]
     if path.stat().st_size == 0:
         return
-    read = pa_csv.ReadOptions(column_names=names, skip_rows=int(file.skip_header), block_size=BLOCK_BYTES)
+    block = max(BLOCK_BYTES, 2 * reader.longest)  # Arrow wants a record to lie in two blocks at most
+    read = pa_csv.ReadOptions(column_names=names, skip_rows=int(file.skip_header), block_size=block)
     parse = pa_csv.ParseOptions(
         delimiter=form.separator,
         quote_char=form.quote or False,
@@ -194,11 +197,22 @@ def check_quotes(path: Path, form: Csv) -> None:
     if quote not in text:
         return
     q, d = re.escape(quote), re.escape(form.separator.encode())
-    field = rb"%b(?:[^%b]|%b%b)*+%b(?=%b|\r?\n|\Z)|[^%b%b\r\n]*+(?=%b|\r?\n|\Z)" % (q, q, q, q, q, d, q, d, d)
-    record = re.compile(rb"(?:(?:%b)%b)*+(?:%b)(?:\r?\n|\Z)" % (field, d, field))
+    field = rb"%b(?:[^%b]++|%b%b)*+%b(?=%b|\r?\n|\Z)|[^%b%b\r\n]*+(?=%b|\r?\n|\Z)" % (
+        q,
+        q,
+        q,
+        q,
+        q,
+        d,
+        q,
+        d,
+        d,
+    )
+    record = rb"(?:(?:%b)%b)*+(?:%b)(?:\r?\n|\Z)" % (field, d, field)
+    records = re.compile(rb"(?:%b){1,1000}+" % record)
     at = 0
     while at < len(text):
-        found = record.match(text, at)
+        found = records.match(text, at)
         if not found or found.end() == at:
             raise Unreadable(f"a quote out of place after byte {at}")
         at = found.end()
@@ -207,10 +221,10 @@ def check_quotes(path: Path, form: Csv) -> None:
 def line_rows(file: PartFile, reader: Reader) -> Iterator[pa.RecordBatch]:
     """JSON Lines: every column the text of its value; blank lines are no records, and count."""
     with on_disk(file.path).open(encoding="utf-8", newline="\n") as lines:
-        taken: list[tuple[int, dict[str, Any] | None]] = []
+        taken: list[tuple[int, Pairs | None]] = []
         for number, line in enumerate(lines, 1):
             if line.strip(" \t\r\n"):
-                taken.append((file.before + number, parsed(line)))
+                taken.append((file.before + number, parsed_object(line)))
             if len(taken) == BATCH_ROWS:
                 yield _objects(taken, reader)
                 taken = []
@@ -218,10 +232,11 @@ def line_rows(file: PartFile, reader: Reader) -> Iterator[pa.RecordBatch]:
         yield _objects(taken, reader)
 
 
-def _objects(taken: list[tuple[int, dict[str, Any] | None]], reader: Reader) -> pa.RecordBatch:
+def _objects(taken: list[tuple[int, Pairs | None]], reader: Reader) -> pa.RecordBatch:
     nulls = frozenset(reader.format.nulls)
+    objects = [found.first() if found is not None else {} for _, found in taken]
     columns = {
-        f"c{i}": pa.array([_kept(found, name, nulls) for _, found in taken], pa.string())
+        f"c{i}": pa.array([_kept(found.get(name), nulls) for found in objects], pa.string())
         for i, name in enumerate(reader.names)
     }
     numbers = pa.array([n for n, _ in taken], pa.int64())
@@ -229,54 +244,9 @@ def _objects(taken: list[tuple[int, dict[str, Any] | None]], reader: Reader) -> 
     return pa.RecordBatch.from_pydict({**columns, "_record": numbers, "_sound": sound})
 
 
-def _kept(found: dict[str, Any] | None, name: str, nulls: frozenset[str]) -> str | None:
-    value = None if found is None else found.get(name)
+def _kept(value: Any, nulls: frozenset[str]) -> str | None:
     text = None if value is None else json_text(value)
     return None if text in nulls else text
-
-
-class Token(str):
-    """A JSON number as it is written."""
-
-    __slots__ = ()
-
-
-def parsed(line: str) -> dict[str, Any] | None:
-    """A line's JSON object with its numbers as `Token`; None for anything else."""
-    try:
-        found = json.loads(line, parse_float=_number, parse_int=Token, parse_constant=_refuse)
-    except ValueError:
-        return None
-    return found if isinstance(found, dict) else None
-
-
-def _number(token: str) -> Token:
-    """Short numbers are what a double makes of them, as in DuckDB; long ones what is written."""
-    return Token(repr(float(token))) if len(token) < EXACT_FROM else Token(token)
-
-
-EXACT_FROM = 17
-
-
-def _refuse(name: str) -> Any:
-    raise ValueError(f"{name} is not JSON")
-
-
-def json_text(value: Any) -> str:
-    """A JSON value as the text that a column of it has: strings as they are."""
-    if isinstance(value, str):
-        return str(value)
-    return _dumped(value)
-
-
-def _dumped(value: Any) -> str:
-    if isinstance(value, Token):
-        return str(value)
-    if isinstance(value, dict):
-        return "{" + ",".join(f"{_dumped(str(k))}:{_dumped(v)}" for k, v in value.items()) + "}"
-    if isinstance(value, list):
-        return "[" + ",".join(_dumped(v) for v in value) + "]"
-    return json.dumps(value, ensure_ascii=False)
 
 
 def parquet_rows(file: PartFile, reader: Reader) -> Iterator[pa.RecordBatch]:

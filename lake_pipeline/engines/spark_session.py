@@ -15,12 +15,19 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 
+# For whoever makes the session: what has to be said before it starts.
+SESSION: dict[str, bool | float | int | str | None] = {
+    "spark.ui.showConsoleProgress": "false",
+    "spark.python.daemon.module": "lake_pipeline.engines.spark_daemon",
+}
+
+
 def session_of() -> SparkSession:
     """The session that spark-submit or Glue has made, or one of this process."""
     check_spark()
     from pyspark.sql import SparkSession
 
-    return SparkSession.builder.getOrCreate()
+    return SparkSession.builder.config(map=SESSION).getOrCreate()
 
 
 def check_spark() -> None:

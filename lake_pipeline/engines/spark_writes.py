@@ -23,7 +23,7 @@ from lake_pipeline.engines.engine import Entries
 from lake_pipeline.engines.parts import OutputFile
 from lake_pipeline.engines.rows import REJECTED, RESCUED
 from lake_pipeline.formats.packs import Text
-from lake_pipeline.formats.remote import Remote, fetching, shared
+from lake_pipeline.formats.remote import Remote, fetching, shared, store_of
 
 GROUP_ROWS = 122_880
 REPORT = pa.schema([("report", pa.string())])
@@ -47,6 +47,13 @@ class Target:
         if self.roots:
             return shared(path, self.roots[zone], self.folder)
         return path.replace(Path(self.folder) / path.name)
+
+    def clear(self) -> None:
+        """Remove what is still below the folder of a store; one of this machine is its owner's."""
+        for root in set(self.roots.values()):
+            store = store_of(root)
+            if keys := [o.key for o in store.list(self.folder)]:
+                store.delete(keys)
 
 
 @dataclass(frozen=True)

@@ -158,9 +158,18 @@ def _spark_type(kind: dt.DataType) -> str:
     return str(PySparkType.to_string(kind))
 
 
+# Letters that engines put into another case each in their own way, done beforehand.
+LETTERS = {"upper": {"ß": "SS"}, "lower": {"Σ": "σ", "İ": "i"}}
+
+
 def _text(method: str) -> Any:
+    def cased(text: Expr) -> Expr:
+        for letter, plain in LETTERS.get(method, {}).items():
+            text = text.replace(letter, plain)
+        return getattr(text, method)()
+
     def apply(table: Expr, step: Upper, _: Contract, __: Any) -> Expr:
-        return table.mutate(**{name: getattr(table[name], method)() for name in step.columns})
+        return table.mutate(**{name: cased(table[name]) for name in step.columns})
 
     return apply
 

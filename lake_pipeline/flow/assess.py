@@ -88,22 +88,21 @@ def assess(work: Work, request: Request) -> Assessed:
     backend = work.engine.ibis()
     partitions = [c.partition for c in todo]
     sources = source_tables(work, backend, request.sources)
-    history = history_of(work, todo)
-    rows, keep = staged_rows(work, backend, staged), partial(work.engine.keep, backend)
-    sifted = sift(work.dataset, rows, partitions, sources, history=history, now=work.at, keep=keep)
-    staged = restaged(work, backend, staged, sifted, todo)
-    verdicts = audit(
-        work.dataset,
-        staged_rows(work, backend, staged),
-        partitions,
-        sources,
-        history=history,
-        files={
-            c.partition: landed_files(c.manifest, c.validated.receipts, work.lake.zone("raw")) for c in todo
-        },
-        now=work.at,
-        sifted=sifted,
-    )
+    history, raw = history_of(work, todo), work.lake.zone("raw")
+    with work.engine.translated():  # a lost cluster is no verdict
+        rows, keep = staged_rows(work, backend, staged), partial(work.engine.keep, backend)
+        sifted = sift(work.dataset, rows, partitions, sources, history=history, now=work.at, keep=keep)
+        staged = restaged(work, backend, staged, sifted, todo)
+        verdicts = audit(
+            work.dataset,
+            staged_rows(work, backend, staged),
+            partitions,
+            sources,
+            history=history,
+            files={c.partition: landed_files(c.manifest, c.validated.receipts, raw) for c in todo},
+            now=work.at,
+            sifted=sifted,
+        )
     return Assessed(
         tuple(
             one(work, c, staged, sifted, verdicts[c.partition], history.measured(c.partition)) for c in todo

@@ -22,6 +22,7 @@ from lake_pipeline.engines.engine import JsonTexts, Place
 from lake_pipeline.flow.context import tell
 from lake_pipeline.flow.state import Entry
 from lake_pipeline.formats import delimited
+from lake_pipeline.formats.json_texts import array_fault
 from lake_pipeline.formats.packs import SMALL, Packs, on_disk
 from lake_pipeline.formats.spool import Refused, check_size, format_of, spool
 from lake_pipeline.formats.texts import Spooled
@@ -262,8 +263,9 @@ def _json_lines(candidate: Candidate, json: JsonTexts) -> Candidate:
     try:
         lines = json.json_array_to_lines(whole, target)
     except ValueError as e:
+        fault = array_fault(whole) or e  # the same words, whatever engine found it
         return replace(
-            candidate, shape=Reason("MALFORMED_JSON", f"The file is no JSON array of objects: {e}")
+            candidate, shape=Reason("MALFORMED_JSON", f"The file is no JSON array of objects: {fault}")
         )
     return replace(candidate, spooled=replace(spooled, parts=(target,), lines=lines))
 
@@ -292,10 +294,10 @@ def _columned(candidate: Candidate, headers: Headers) -> Candidate:
         if isinstance(spooled.format, Csv):
             columns, events = headers.layout(headers.names(spooled))
         elif isinstance(shape, sch.Schema):
-            columns, events = shape, classify(contract, shape)
+            columns, events = readable(shape), classify(contract, shape)
         else:
             if not shape:
-                raise Refused("MALFORMED_JSON", "No line of the file is a JSON object.")
+                raise Refused("MALFORMED_JSON", "No line of the file is a JSON object with a key.")
             columns = ibis.schema(dict.fromkeys(shape, "string"))
             events = (*classify(contract, tuple(shape), ordered=False), *_nested(contract, shape))
     except Refused as e:
@@ -336,6 +338,29 @@ def parquet_columns(path: Path) -> ibis.Schema:
         return ibis.Schema.from_pyarrow(pq.read_schema(path))
     except (pa.ArrowException, OSError, ValueError, NotImplementedError) as e:
         raise Refused("BAD_PARQUET", f"The file cannot be read as Parquet: {str(e).splitlines()[0]}") from e
+
+
+def readable(columns: sch.Schema) -> sch.Schema:
+    """Columns in types that engines have: one of nothing but NULL, which Parquet stores as INT32, is that."""
+    return sch.Schema({name: _typed(type_) for name, type_ in columns.items()})
+
+
+def _typed(type_: dt.DataType) -> dt.DataType:
+    if isinstance(type_, dt.Struct):
+        return dt.Struct({name: _typed(field) for name, field in type_.items()})
+    if isinstance(type_, dt.Array):
+        return dt.Array(_typed(type_.value_type))
+    return dt.int32 if type_.is_null() else type_
+
+
+def parquet_fault(path: Path) -> str:
+    """Why the data of a Parquet file cannot be read; nothing where it can."""
+    try:
+        for _ in pq.ParquetFile(path).iter_batches():
+            pass
+    except (pa.ArrowException, OSError, ValueError) as e:
+        return str(e).splitlines()[0]
+    return ""
 
 
 def _nested(contract: Contract, structure: Mapping[str, object]) -> Iterator[DriftEvent]:

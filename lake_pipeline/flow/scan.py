@@ -17,10 +17,11 @@ from lake_pipeline.engines.engine import Place
 from lake_pipeline.engines.parts import Part, PartResult
 from lake_pipeline.engines.rows import RowRules
 from lake_pipeline.errors import Terminal
-from lake_pipeline.flow.candidates import Candidate
+from lake_pipeline.flow.candidates import Candidate, parquet_fault
 from lake_pipeline.flow.context import Work
 from lake_pipeline.flow.packing import gathered, holds, parts_of, taken_apart, write_pack
 from lake_pipeline.formats import delimited
+from lake_pipeline.formats.packs import on_disk
 from lake_pipeline.reasons import Reason
 
 
@@ -167,9 +168,19 @@ def mended(
     work: Work, errors: Mapping[str, str], candidates: Mapping[str, Candidate]
 ) -> dict[str, Candidate]:
     """The files whose records the engine could not tell apart, ready for another try, or refused."""
-    found = {id_: condemn(candidates[id_], error) for id_, error in errors.items()}
+    columnar = [candidates[id_] for id_ in errors if isinstance(candidates[id_].file.format, Parquet)]
+    faults = {
+        c.entry.id: fault
+        for c, fault in zip(columnar, work.engine.near(parquet_faults, columnar), strict=True)
+    }
+    found = {id_: condemn(candidates[id_], faults.get(id_) or error) for id_, error in errors.items()}
     torn = [c for c in found.values() if not c.refused and isinstance(c.file.format, Csv)]
     return {**found, **{c.entry.id: c for c in work.engine.near(repaired, torn)}}
+
+
+def parquet_faults(candidates: list[Candidate], _: Place) -> list[str]:
+    """Why Parquet files cannot be read, in the same words whatever engine failed; see `Engine.near`."""
+    return [parquet_fault(on_disk(c.file.parts[0])) for c in candidates]
 
 
 def condemn(candidate: Candidate, error: str) -> Candidate:

@@ -7,11 +7,8 @@ import dagster as dg
 from pydantic import Field
 
 from lake_pipeline.engines.engine import Engine
-from lake_pipeline.engines.spark_session import check_spark
+from lake_pipeline.engines.spark_session import SESSION, check_spark
 from lake_pipeline.storage import Lake
-
-# What a session of ours has unless it is configured otherwise.
-QUIET = {"spark.ui.showConsoleProgress": "false", "spark.ui.enabled": "false"}
 
 
 class SparkSessions(dg.ConfigurableResource):  # type: ignore[type-arg]
@@ -34,5 +31,11 @@ class SparkSessions(dg.ConfigurableResource):  # type: ignore[type-arg]
         from lake_pipeline.engines.spark import Spark
 
         master = self.master or os.environ.get("LAKE_SPARK_MASTER") or "local[*]"
-        conf = {"spark.app.name": "lake_pipeline", **QUIET, "spark.master": master, **self.conf}
+        conf = {
+            "spark.app.name": "lake_pipeline",
+            **SESSION,
+            "spark.ui.enabled": "false",
+            "spark.master": master,
+            **self.conf,
+        }
         return Spark.of(lake, folder, PySparkResource(spark_config=conf).spark_session)

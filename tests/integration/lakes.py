@@ -16,6 +16,7 @@ import yaml
 
 from lake_pipeline.cli.common import engine_of
 from lake_pipeline.datasets import Dataset, load_dataset
+from lake_pipeline.flow.context import EMBEDDED, Engines
 from lake_pipeline.flow.run import STAGES, Result, run_stages
 from lake_pipeline.flow.state import Memory, ObjectReceipt
 from lake_pipeline.flow.status import Status, status
@@ -108,9 +109,11 @@ def run(
     *partitions: str,
     stages: Sequence[str] = STAGES,
     force: bool = False,
+    engines: Engines = EMBEDDED,
 ) -> Result:
     """Run stages of partitions (of `DAY` by default), as Dagster's op does."""
-    return run_stages(lake, dataset, partitions or (DAY,), stages, f"run-{uuid.uuid4().hex[:6]}", force)
+    run_id = f"run-{uuid.uuid4().hex[:6]}"
+    return run_stages(lake, dataset, partitions or (DAY,), stages, run_id, force, engines=engines)
 
 
 def actions(result: Result) -> dict[str, str]:

@@ -46,7 +46,7 @@ PLACES: dict[str, set[str]] = {
     "boto3": {"resources", "components", "cli"},
     "botocore": {"resources", "components", "cli"},
     "duckdb": {"engines/duckdb.py"},
-    "pyspark": {"engines/spark.py", "engines/spark_session.py", "flow/away.py"},
+    "pyspark": {"engines/spark.py", "engines/spark_session.py", "engines/spark_daemon.py", "flow/away.py"},
     "rich": {"cli"},
     "typer": {"cli"},
 }
