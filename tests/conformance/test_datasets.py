@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 from conftest import ENGINES
-from datasets import CASES, Site
+from datasets import CASES
 from remains import differences
+from sites import Site
 
 REFERENCE = "duckdb"
 OTHERS = [name for name in ENGINES if name != REFERENCE]
