@@ -59,7 +59,7 @@ def _python_end(text: str) -> str:
 def sentence(text: str) -> str:
     r"""The first line that says something: of a Python traceback its end, of Java's the message.
 
-    >>> sentence("An error occurred while calling o1.x.\\n: org.apache.spark.SparkException: Too big\\n\\tat a.b")
+    >>> sentence("An error occurred while calling o1.x.\n: org.apache.spark.SparkException: Too big\n\tat a.b")
     'Too big'
     """
     python = _python_end(text)
