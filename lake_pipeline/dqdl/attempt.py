@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
-from lake_pipeline.errors import LakeError
+from lake_pipeline.errors import LakeError, Transient
 
 MAX_REASON = 500
 T = TypeVar("T")
@@ -26,6 +26,8 @@ def attempt(run: Callable[[], T]) -> T | Failure:
     """The result, or the failure with its reason."""
     try:
         return run()
+    except Transient:  # a machine that was lost is no verdict
+        raise
     except LakeError as error:
         return Failure(_one_line(str(error)))
     except Exception as error:  # noqa: BLE001

@@ -147,8 +147,9 @@ def perform(arguments: Mapping[str, str], session: SparkSession, folder: Path) -
     work = Work(lake, dataset, engine, scratch, document["run_id"], at)
     try:
         answer = step.function(work, request)
-    finally:
-        engine.close()
+    except BaseException:
+        engine.close()  # which removes what was staged; else that is for the one who asked
+        raise
     written = adapter(step.answer).dump_python(answer, mode="json")
     done = {"version": VERSION, "validation": dataset.validation_hash, "answer": written}
     write(arguments["output"], dump(done))
