@@ -168,7 +168,6 @@ def duckdb_engine(_: pytest.FixtureRequest, folder: Path) -> Iterator[DuckDB]:
 @pytest.fixture(scope="session")
 def spark_session() -> Any:
     """Spark on this machine's cores, once for all tests."""
-    os.environ["PYSPARK_PYTHON"] = sys.executable  # of the workers, which Spark starts by itself
     return started()
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import atexit
+import os
 import shutil
+import sys
 import tempfile
 import warnings
 from functools import cache
@@ -36,6 +38,7 @@ def missing() -> str | None:
 @cache
 def spark_session() -> Any:
     """The process's session; it ends with the process, so that no test can end another's."""
+    os.environ["PYSPARK_PYTHON"] = sys.executable  # of the workers, which Spark starts by itself
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         from pyspark.sql import SparkSession

@@ -100,7 +100,7 @@ def test_upstream_is_run_first(lake: Cli, store: Lake, sales: Dataset, tmp_path:
     assert ran.code == 0
 
 
-@pytest.mark.parametrize("stage", ["take_inventory", "validate", "curate"])
+@pytest.mark.parametrize("stage", ["inventory", "validate", "curate"])
 def test_what_a_killed_run_left_is_finished(lake: Cli, store: Lake, sales: Dataset, stage: str) -> None:
     killed(stage, "run", "sales", "--from", DAYS[0], "--to", DAYS[1])
     listed = lake("rerun", "--dry-run", "--json").json
@@ -135,7 +135,7 @@ def test_a_run_that_failed_before_it_took_anything_in(
         raise StorageRefused("no access")
 
     with monkeypatch.context() as patched:
-        patched.setattr(flow, "take_inventory", refuses)
+        patched.setattr(flow, "inventory", refuses)
         run_partitions(store, sales, [DAYS[0]])
     listed = lake("rerun", "--failed", "--dry-run", "--json").json
     assert [(r["partition"], r["why"]) for r in listed] == [(DAYS[0], "interrupted")]

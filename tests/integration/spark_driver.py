@@ -37,4 +37,5 @@ def main(master: str, root: str, folder: str, partition: str) -> None:
     sys.exit(bool(result.problems()))
 
 
-main(*sys.argv[1:])
+if __name__ == "__main__":
+    main(*sys.argv[1:])

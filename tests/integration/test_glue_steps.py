@@ -109,22 +109,22 @@ def test_the_bundle_is_of_these_sources_and_needs_neither_dagster_nor_duckdb() -
 
 
 @needs_spark
-def test_a_partition_is_run_by_glue_jobs(lake_root: Lake, glue: Endpoint, tmp_path: Path) -> None:
+def test_a_partition_is_run_by_glue_jobs(lake_s3: Lake, glue: Endpoint, tmp_path: Path) -> None:
     rule = {"key": ["id"], "losers": "quarantine"}
     dataset = make_dataset(tmp_path / "away", engine="glue", deduplicate=rule, rules='IsComplete "id"')
-    land(lake_root, dataset)
+    land(lake_s3, dataset)
     with dg.DagsterInstance.ephemeral() as instance:
-        done = materialize(lake_root, dataset, glue, instance, DAY)
+        done = materialize(lake_s3, dataset, glue, instance, DAY)
         assert done.success, "\n".join(p.read_text() for p in tmp_path.glob("jr_*.log"))
         events = {
             e.asset_key.path[0]: e.materialization.metadata
             for e in done.get_asset_materialization_events()
             if e.asset_key
         }
-        again = materialize(lake_root, dataset, glue, instance, DAY)
+        again = materialize(lake_s3, dataset, glue, instance, DAY)
     assert again.success
     assert glue.count("StartJobRun") == 2
-    view = check_law(lake_root, dataset)
+    view = check_law(lake_s3, dataset)
     assert sorted((r["id"], r["amount"]) for r in view.curated) == [("a", 2.0), ("c", 3.0)]
     assert sorted(view.codes("0.csv")) == [["CAST_FAILED"], ["DUPLICATE_KEY"]]
     assert view.kept_files() == {"2.csv": ROWS[2]}
@@ -137,7 +137,7 @@ def test_a_partition_is_run_by_glue_jobs(lake_root: Lake, glue: Endpoint, tmp_pa
         }
         assert seen["dpu_hours"].value == pytest.approx(2 * 90 / 3600)
         assert seen["price"].value == pytest.approx(2 * 90 / 3600 * 0.29)
-    with mock.patch.dict(os.environ, {"LAKE_ROOT": lake_root.settings.root}):
+    with mock.patch.dict(os.environ, {"LAKE_ROOT": lake_s3.settings.root}):
         told = json.loads(CliRunner().invoke(app, ["cost", "--json"]).output)
     assert [(c["dataset"], c["job"], c["runs"]) for c in told["costs"]] == [
         ("sales", "lake-curate", 1),
@@ -145,7 +145,7 @@ def test_a_partition_is_run_by_glue_jobs(lake_root: Lake, glue: Endpoint, tmp_pa
     ]
     assert told["total"][0]["price"] == pytest.approx(4 * 90 / 3600 * 0.29)
     for zone in ("ops", "validated", "curated", "quarantine"):
-        left = [o.key for o in lake_root.zone(zone).list() if o.key.startswith(("_staging", "scratch"))]
+        left = [o.key for o in lake_s3.zone(zone).list() if o.key.startswith(("_staging", "scratch"))]
         assert left == []
 
 

@@ -13,7 +13,7 @@ from lakes import actions, csv, make_dataset, put, run
 from lake_pipeline.engines import spark
 from lake_pipeline.engines.spark_errors import SparkLost
 from lake_pipeline.engines.spark_writes import Writer
-from lake_pipeline.flow import audit
+from lake_pipeline.flow import audit, schema
 from lake_pipeline.storage import Lake
 from lake_pipeline.storage.objects import StorageUnavailable
 
@@ -69,8 +69,8 @@ def test_a_cluster_that_is_lost_in_the_audit_refuses_nothing(
         return made
 
     connect, dead = backend.connect, []
-    name = {"rule": "implied_rules", "schema": "schema_faults"}[within]
-    before = getattr(audit, name)
+    where, name = {"rule": (audit, "implied_rules"), "schema": (schema, "schema_faults")}[within]
+    before = getattr(where, name)
 
     def dies(*arguments: Any) -> Any:
         dead.append(True)
@@ -78,7 +78,7 @@ def test_a_cluster_that_is_lost_in_the_audit_refuses_nothing(
 
     with monkeypatch.context() as patched:
         patched.setattr(backend, "connect", dying)
-        patched.setattr(audit, name, dies)
+        patched.setattr(where, name, dies)
         with pytest.raises(SparkLost, match="Connection refused"):
             run(lake_folder, sales, engines=ENGINES["spark"].engines(request))
     assert set(actions(run(lake_folder, sales, engines=ENGINES["spark"].engines(request))).values()) == {

@@ -56,13 +56,14 @@ def test_verdict_and_metric(rule: str, status: str, metric: float | None) -> Non
 
 
 def test_one_evaluation_of_all_rules_is_each_rule_alone(on_engine: Callable[[pa.Table], Any]) -> None:
-    rules = [case[0] for case in GOLDEN["cases"]]
-    sources = {"ref": on_engine(REF)}
-    together = evaluate(f"Rules = [ {', '.join(rules)} ]", on_engine(table()), sources=sources, now=NOW)
+    data = on_engine(table())
+    cases = GOLDEN["cases"][:: 4 if found_by_spark(data) else 1]  # Spark takes a third of a second for each
+    sources, rules = {"ref": on_engine(REF)}, ", ".join(case[0] for case in cases)
+    together = evaluate(f"Rules = [ {rules} ]", data, sources=sources, now=NOW)
     found = [[str(o.rule), o.status] for o in together.outcomes]
-    expected = [[str(o.rule), case[1]] for o, case in zip(together.outcomes, GOLDEN["cases"], strict=True)]
+    expected = [[str(o.rule), case[1]] for o, case in zip(together.outcomes, cases, strict=True)]
     assert found == expected
-    for outcome, case in zip(together.outcomes, GOLDEN["cases"], strict=True):
+    for outcome, case in zip(together.outcomes, cases, strict=True):
         if case[2] is not None:
             assert next(iter(outcome.metrics.values())) == pytest.approx(case[2], rel=1e-12), outcome
     assert not together.passed
