@@ -86,13 +86,12 @@ clean:
 	@$(LINT_PIP) -c constraints-datacontract.txt datacontract-cli
 	@touch $@
 
-# As a Glue job has it: Spark 3.5, the bundle's requirements and its wheel; no Dagster, no DuckDB.
+# As a Glue job has it, but for Spark itself: the bundle's requirements and its wheel; no Dagster, no DuckDB.
 .venv-glue/.ready: .venv/.dev glue_scripts/bundle.py
 	@echo "== setting up .venv-glue (once)"
 	@$(BIN)/python glue_scripts/bundle.py dist/glue >/dev/null
 	@$(BIN)/python -m venv --clear .venv-glue
-	@$(GLUE_PIP) -c constraints.txt 'pyspark>=3.5,<3.6' setuptools
-	@$(GLUE_PIP) --no-deps -r dist/glue/requirements.txt
+	@$(GLUE_PIP) --no-deps -r dist/glue/requirements.txt setuptools
 	@touch $@
 
 .PHONY: glue-env

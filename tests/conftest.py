@@ -29,6 +29,8 @@ from lake_pipeline.flow.context import Engines
 from lake_pipeline.settings import Settings
 from lake_pipeline.storage import Lake
 
+# Tests run many small queries: what Java's second compiler makes of them is never run often enough to pay.
+os.environ.setdefault("JAVA_TOOL_OPTIONS", "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC")
 S3_KEYS = {"AWS_ACCESS_KEY_ID": "lake", "AWS_SECRET_ACCESS_KEY": "lake-secret", "AWS_REGION": "us-east-1"}
 
 

@@ -25,9 +25,27 @@ SESSION: dict[str, bool | float | int | str | None] = {
 def session_of() -> SparkSession:
     """The session that spark-submit or Glue has made, or one of this process."""
     check_spark()
+    restore_numpy_names()
     from pyspark.sql import SparkSession
 
     return SparkSession.builder.config(map=SESSION).getOrCreate()
+
+
+def restore_numpy_names() -> None:
+    """Give NumPy 2 the names of NumPy 1 that PySpark 3.5 uses in its pandas API, which pandera imports.
+
+    pandera does the same, but only where PySpark is an installed distribution; on Glue it comes in a zip.
+    """
+    import numpy as np
+
+    for name, value in {
+        "NaN": np.nan,
+        "float_": np.float64,
+        "string_": np.bytes_,
+        "unicode_": np.str_,
+    }.items():
+        if name not in vars(np):
+            setattr(np, name, value)
 
 
 def check_spark() -> None:

@@ -5,8 +5,10 @@ import logging
 import os
 import shutil
 import subprocess
+import sys
 import warnings
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -39,7 +41,8 @@ needs_spark = pytest.mark.skipif(
 
 
 BUNDLE = ROOT / "dist" / "glue"
-PYTHON = ROOT / ".venv-glue" / "bin" / "python"  # Spark and the bundle, and nothing else
+# The bundle, and nothing else: Spark comes in a zip with spark-submit, as it does on Glue.
+PYTHON = ROOT / ".venv-glue" / "bin" / "python"
 
 
 def spark_submit(job: str, _: str, arguments: dict[str, str]) -> list[str]:
@@ -47,7 +50,14 @@ def spark_submit(job: str, _: str, arguments: dict[str, str]) -> list[str]:
     step = job.removeprefix("lake-")
     given = [part for name, value in arguments.items() for part in (name, value)]
     options = ["--master", "local[2]", "--conf", "spark.sql.shuffle.partitions=2"]
-    return [str(PYTHON.with_name("spark-submit")), *options, str(BUNDLE / f"{step}.py"), *given]
+    return [str(Path(sys.executable).with_name("spark-submit")), *options, str(BUNDLE / f"{step}.py"), *given]
+
+
+def spark_home() -> str:
+    """Where Spark is."""
+    spec = find_spec("pyspark")
+    assert spec is not None
+    return str(Path(str(spec.origin)).parent)
 
 
 @pytest.fixture
@@ -60,7 +70,8 @@ def glue(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Endpoint]:
         for step in ("validate", "curate", "compact"):
             endpoint.job(f"lake-{step}")
         endpoint.on_start, endpoint.cwd, endpoint.folder = spark_submit, tmp_path, tmp_path
-        endpoint.env = {**os.environ, "PYSPARK_PYTHON": str(PYTHON)}
+        spark = {"PYSPARK_PYTHON": str(PYTHON), "SPARK_HOME": spark_home()}
+        endpoint.env = {**os.environ, **spark}
         endpoint.env.pop("PYTHONPATH", None)
         yield endpoint
 
