@@ -26,7 +26,7 @@ class SparkSessions(dg.ConfigurableResource):  # type: ignore[type-arg]
     def engine(self, lake: Lake, folder: Path) -> Engine:
         """Spark as the engine of a lake's work; raises `UsageError` where there is no Spark or no Java."""
         check_spark()
-        from dagster_pyspark import PySparkResource
+        from dagster_pyspark.resources import spark_session_from_config
 
         from lake_pipeline.engines.spark import Spark
 
@@ -38,4 +38,5 @@ class SparkSessions(dg.ConfigurableResource):  # type: ignore[type-arg]
             "spark.master": master,
             **self.conf,
         }
-        return Spark.of(lake, folder, PySparkResource(spark_config=conf).spark_session)
+        session = spark_session_from_config(conf)  # type: ignore[no-untyped-call]
+        return Spark.of(lake, folder, session)
