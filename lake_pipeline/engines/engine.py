@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from lake_pipeline.engines.casts import Dialect, Expr
 from lake_pipeline.engines.parts import OutputFile, Part, PartResult
 from lake_pipeline.engines.rows import RowRules
 from lake_pipeline.errors import Terminal
-from lake_pipeline.formats.packs import Text
+from lake_pipeline.formats.packs import Text, on_disk
 from lake_pipeline.storage import ObjectStore
 
 T = TypeVar("T")
@@ -47,6 +48,11 @@ class Place:
     json: JsonTexts
     keep: Callable[[Path], Text]
     packs: bool = False
+
+
+def schemas_in(files: list[Text], _: Place) -> list[pa.Schema]:
+    """The columns of Parquet files; see `Engine.near`."""
+    return [pq.read_schema(on_disk(f)).remove_metadata() for f in files]
 
 
 # From rejected rows with their reasons to entries of the quarantine.

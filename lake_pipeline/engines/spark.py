@@ -20,10 +20,9 @@ from typing import TYPE_CHECKING, Any
 import ibis
 import ibis.expr.datatypes as dt
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from lake_pipeline.engines.casts import Expr
-from lake_pipeline.engines.engine import Entries, Place, R, T
+from lake_pipeline.engines.engine import Entries, Place, R, T, schemas_in
 from lake_pipeline.engines.parts import OutputFile, Part, PartResult
 from lake_pipeline.engines.rows import LINEAGE, RESCUED, RowRules, explained, validated
 from lake_pipeline.engines.spark_dialect import SparkDialect
@@ -289,7 +288,8 @@ class Spark:
     def _read_by_tasks(self, files: Sequence[Remote]) -> DataFrame:
         from ibis.backends.pyspark.datatypes import PySparkSchema
 
-        found = self.near(schemas_of, files)
+        every: list[Text] = [*files]
+        found = self.near(schemas_in, every)
         schema = spark_columns(ibis.Schema.from_pyarrow(pa.unify_schemas(found)))
         rows = [(json.dumps(place_of(f)),) for f in files]
         places = self.session.sparkContext.parallelize(rows, len(rows))
@@ -329,8 +329,3 @@ class Spark:
         if len(partitions) > 1:
             frame = frame.repartition("_partition")
         return [w.file for w in self._write(frame, zone)]
-
-
-def schemas_of(files: list[Remote], _: Place) -> list[pa.Schema]:
-    """The columns of Parquet files; see `Engine.near`."""
-    return [pq.read_schema(f.fetched()).remove_metadata() for f in files]

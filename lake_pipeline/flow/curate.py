@@ -57,17 +57,16 @@ class Curated:
         return self.action in ("published", "unchanged")
 
 
-def curate(work: Work, partitions: Iterable[str], force: bool = False) -> dict[str, Curated]:
+def curate(work: Work, partitions: Iterable[str]) -> dict[str, Curated]:
     """Publish or refuse each partition that has anything landed; what is decided already stays decided.
 
-    `force` stages and audits again; it opens no gate.
+    Where the work is forced, all is staged and audited again; that opens no gate.
     """
     memory = Memory(work.lake, work.dataset)
     candidates = prepare(work, memory, list(partitions))
     inputs = source_snapshots(work)
     settled = {c.partition: decided(work, c, inputs) for c in candidates}
-    again = force or work.force
-    todo = [c for c in candidates if again or settled[c.partition] is None]
+    todo = [c for c in candidates if work.force or settled[c.partition] is None]
     done = process(work, memory, todo, inputs) if todo else {}
     return {c.partition: done.get(c.partition) or settled[c.partition] for c in candidates}  # type: ignore[misc]
 

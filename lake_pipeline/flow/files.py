@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from lake_pipeline.datasets.loading import digest
-from lake_pipeline.engines.engine import Place
+from lake_pipeline.engines.engine import Place, schemas_in
 from lake_pipeline.engines.parts import OutputFile
 from lake_pipeline.flow.context import Work
 from lake_pipeline.flow.state import Entry
@@ -115,11 +115,6 @@ def schema_of(work: Work, files: list[OutputFile]) -> pa.Schema | None:
     for schema in work.engine.near(schemas_in, [f.path for f in files]):
         found.setdefault(tuple(schema.names), schema)
     return merged(found.values()) if found else None
-
-
-def schemas_in(files: list[Text], _: Place) -> list[pa.Schema]:
-    """The columns of Parquet files; see `Engine.near`."""
-    return [pq.read_schema(on_disk(f)).remove_metadata() for f in files]
 
 
 def merged(schemas: Iterable[pa.Schema]) -> pa.Schema:

@@ -62,11 +62,11 @@ def run_stages(
         say(f"{dataset.name}: {len(manifests)} of {len(keys)} partitions have landed objects")
         validated: Mapping[str, Validated] = {}
         if "validated" in stages or "quarantine" in stages:
-            validated = validate(work, manifests, force)
+            validated = validate(work, manifests)
             rows = sum(o.rows for v in validated.values() for o in v.fresh)
             objects = sum(len(v.fresh) for v in validated.values())
             say(f"{dataset.name}: validated {objects} objects, {rows} rows")
-        curated = curate(work, list(manifests), force) if "curated" in stages else {}
+        curated = curate(work, list(manifests)) if "curated" in stages else {}
         for one in curated.values():
             if not one.fine:
                 say(f"{dataset.name} {one.partition}: {one.action}: {'; '.join(one.outcome.reasons)}")

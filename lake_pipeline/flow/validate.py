@@ -55,13 +55,13 @@ class Validated:
         return tuple(r for r in self.receipts if r.reason)
 
 
-def validate(work: Work, manifests: Mapping[str, Manifest], force: bool = False) -> dict[str, Validated]:
-    """Validate what has no receipt yet in each partition; with `force`, everything again."""
+def validate(work: Work, manifests: Mapping[str, Manifest]) -> dict[str, Validated]:
+    """Validate what has no receipt yet in each partition; where the work is forced, everything again."""
     memory = Memory(work.lake, work.dataset)
     rules = rules_hash(work)
     receipts = memory.receipts(manifests)
     done = {p: known_objects(receipts.get(p, []), rules, m) for p, m in manifests.items()}
-    batches = plan(manifests, done, rules, force or work.force)
+    batches = plan(manifests, done, rules, work.force)
     computed, ran = Computed(), None
     if batches:
         request = Request(tuple(batches), taken(work, batches, done))
