@@ -20,7 +20,7 @@ from lake_pipeline.flow.run import STAGES, run_stages
 from lake_pipeline.health import events, freshness, history, incidents, metrics
 from lake_pipeline.health.breaker import breaker
 from lake_pipeline.health.history import RunInfo, record_of
-from lake_pipeline.health.logs import about, json_handler
+from lake_pipeline.health.logs import about, begin, json_handler
 from lake_pipeline.health.messages import Message
 from lake_pipeline.health.outbox import deliver
 from lake_pipeline.health.targets import Targets
@@ -266,6 +266,7 @@ def test_upstream_comes_first(tmp_path: Path) -> None:
 
 
 def test_log_lines_carry_the_runs_metadata(tmp_path: Path) -> None:
+    begin()  # a run of a test before this one may have begun in the same process
     handler = json_handler(Targets(log_file=str(tmp_path / "log.jsonl")))
     logger = logging.getLogger(f"lake_pipeline.{tmp_path.name}")
     logger.setLevel(logging.INFO)
