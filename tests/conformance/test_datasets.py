@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import ENGINES
 from datasets import CASES
 from remains import differences
 from sites import Site
+from under_test import ENGINES
 
 REFERENCE = "duckdb"
 OTHERS = [name for name in ENGINES if name != REFERENCE]

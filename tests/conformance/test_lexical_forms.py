@@ -11,9 +11,9 @@ from typing import Any, get_args
 
 import pyarrow as pa
 import pytest
-from conftest import NO_ENGINES
 from forms import Forms
 from lexical_forms import TABLE
+from under_test import NO_ENGINES
 
 from lake_pipeline.contracts import Column
 from lake_pipeline.datasets.config import Csv, DatasetConfig, Jsonl, Parquet

@@ -7,10 +7,10 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from conftest import ENGINES
 from judging import Judged, judged
 from parquet_forms import TYPED
 from remains import differences
+from under_test import ENGINES
 
 from lake_pipeline.contracts import Column
 from lake_pipeline.datasets.config import Parquet

@@ -21,7 +21,7 @@ from typing import Any
 import pytest
 import typer
 import yaml
-from conftest import S3Server
+from servers import S3Server
 
 from benchmarks.table import END, START
 from lake_pipeline.cli.app import app

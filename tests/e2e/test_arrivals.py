@@ -15,8 +15,8 @@ from pathlib import Path
 
 import pytest
 from arriving import requested
-from conftest import free_port
 from lakes import View, check_law, csv, make_dataset
+from servers import free_port
 
 from lake_pipeline.cli.aws_local import client
 from lake_pipeline.cli.dagster_run import instance_of

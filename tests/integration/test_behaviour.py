@@ -28,12 +28,6 @@ from lake_pipeline.storage import Lake
 UNIQUE = 'IsUnique "id"'
 
 
-@pytest.fixture
-def sales(tmp_path: Path) -> Dataset:
-    """A daily dataset with a gate: ids are unique."""
-    return make_dataset(tmp_path / "defs", rules=UNIQUE)
-
-
 def test_a_second_run_writes_nothing_and_says_so(lake_root: Lake, sales: Dataset) -> None:
     put(lake_root, sales, "a.csv", csv("a1,1,2026-03-01", "a2,x,2026-03-01"))
     assert actions(run(lake_root, sales)) == {DAY: "published"}

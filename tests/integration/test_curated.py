@@ -26,12 +26,6 @@ from lake_pipeline.storage import Lake
 UNIQUE = 'IsUnique "id"'
 
 
-@pytest.fixture
-def sales(tmp_path: Path) -> Dataset:
-    """A daily dataset with a gate: ids are unique."""
-    return make_dataset(tmp_path / "defs", rules=UNIQUE)
-
-
 def test_every_declared_step(lake_root: Lake, tmp_path: Path) -> None:
     columns: dict[str, Any] = {
         "id": {"logicalType": "string", "required": True},

@@ -27,12 +27,6 @@ from lake_pipeline.storage import Lake
 UNIQUE = 'IsUnique "id"'
 
 
-@pytest.fixture
-def sales(tmp_path: Path) -> Dataset:
-    """A daily dataset with a gate: ids are unique."""
-    return make_dataset(tmp_path / "defs", rules=UNIQUE)
-
-
 def test_a_refused_first_batch_is_nowhere_but_in_quarantine(lake_root: Lake, sales: Dataset) -> None:
     put(lake_root, sales, "a.csv", csv("a1,1,2026-03-01", "a1,2,2026-03-01", "a3,x,2026-03-01"))
     result = run(lake_root, sales)

@@ -13,9 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from glue_endpoint import Endpoint, Fault, Refusal, Run, Time, complete, glue_endpoint, succeeds
+from glue_endpoint import Endpoint, Fault, Refusal, Run, Time, complete, succeeds
 
-from lake_pipeline.resources.glue.calls import Timing
 from lake_pipeline.resources.glue.errors import JobRunFailed
 from lake_pipeline.resources.glue.request import JobRequest
 from lake_pipeline.resources.glue.runs import JobRunner
@@ -40,35 +39,6 @@ client = boto3.client("glue", endpoint_url=sys.argv[1], region_name="us-east-1",
 runner = JobRunner(client, ObjectStore(sys.argv[2]), timing=Timing(sleep=lambda _: time.sleep(0.01)))
 runner.run(JobRequest("validate", "orders/1/ab12", {"contract": "s3://b/c.yaml"}, owner="dagster-1"))
 """
-
-
-@pytest.fixture
-def glue() -> Iterator[Endpoint]:
-    with glue_endpoint() as endpoint:
-        endpoint.job("validate")
-        yield endpoint
-
-
-@pytest.fixture
-def now() -> Time:
-    return Time()
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> ObjectStore:
-    return ObjectStore(str(tmp_path / "ops"))
-
-
-@pytest.fixture
-def client(glue: Endpoint) -> Iterator[Any]:
-    made = glue.client()
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def runner(client: Any, store: ObjectStore, now: Time) -> JobRunner:
-    return JobRunner(client, store, timing=Timing(now.clock, now.sleep, lambda: 1.0))
 
 
 class Victim:

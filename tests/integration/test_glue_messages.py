@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from glue_endpoint import Endpoint, Run, Time, complete, glue_endpoint, log, put, say
+from glue_endpoint import Endpoint, Run, Time, complete, log, play, put, say
 
 from lake_pipeline.resources.glue.calls import Timing
 from lake_pipeline.resources.glue.errors import CompletionMissing, JobRunFailed
@@ -16,40 +16,6 @@ from lake_pipeline.resources.glue.runs import JobRunner
 from lake_pipeline.storage import ObjectStore
 
 REQUEST = JobRequest("validate", "orders/2024-05-01/ab12", {"contract": "s3://b/c.yaml"}, deadline=600.0)
-
-
-@pytest.fixture
-def glue() -> Iterator[Endpoint]:
-    with glue_endpoint() as endpoint:
-        endpoint.job("validate")
-        yield endpoint
-
-
-@pytest.fixture
-def now() -> Time:
-    return Time()
-
-
-@pytest.fixture
-def runner(glue: Endpoint, tmp_path: Path, now: Time) -> Iterator[JobRunner]:
-    client = glue.client()
-    timing = Timing(now.clock, now.sleep, lambda: 1.0)
-    yield JobRunner(client, ObjectStore(str(tmp_path / "ops")), timing=timing)
-    client.close()
-
-
-def play(
-    *states: str, first: Callable[[Run], None] | None = None, **extra: Any
-) -> Callable[[Run], Iterator[str]]:
-    """Runs that have these states; `first` happens before the first look."""
-
-    def played(run: Run) -> Iterator[str]:
-        run.extra.update(extra)
-        if first:
-            first(run)
-        yield from states
-
-    return played
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from glue_endpoint import Endpoint, Fault, Run, Time, complete, glue_endpoint
+from glue_endpoint import Endpoint, Fault, Run, Time, complete
 
 from lake_pipeline.resources.glue.calls import Timing
 from lake_pipeline.resources.glue.errors import GlueRefused, GlueUnavailable
@@ -21,35 +21,6 @@ REQUEST = JobRequest(
     "validate", "orders/1/ab12", {"contract": "s3://b/c.yaml"}, deadline=600.0, owner="dagster-1"
 )
 OTHER = replace(REQUEST, owner="dagster-2")
-
-
-@pytest.fixture
-def glue() -> Iterator[Endpoint]:
-    with glue_endpoint() as endpoint:
-        endpoint.job("validate")
-        yield endpoint
-
-
-@pytest.fixture
-def now() -> Time:
-    return Time()
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> ObjectStore:
-    return ObjectStore(str(tmp_path / "ops"))
-
-
-@pytest.fixture
-def client(glue: Endpoint) -> Iterator[Any]:
-    made = glue.client()
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def runner(client: Any, store: ObjectStore, now: Time) -> JobRunner:
-    return JobRunner(client, store, timing=Timing(now.clock, now.sleep, lambda: 1.0))
 
 
 def test_racing_workers_share_one_run(glue: Endpoint, store: ObjectStore) -> None:

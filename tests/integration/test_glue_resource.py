@@ -7,7 +7,7 @@ from typing import Any
 
 import dagster as dg
 import pytest
-from glue_endpoint import KEYS, Endpoint, Run, complete, glue_endpoint, log, say
+from glue_endpoint import KEYS, Endpoint, Run, complete, log, say
 
 from lake_pipeline.errors import UsageError
 from lake_pipeline.resources.glue import GlueJobs, JobRequest, Limits, RunOptions, Workers
@@ -21,13 +21,6 @@ def credentials(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in KEYS.items():
         monkeypatch.setenv(name.upper().replace("REGION_NAME", "REGION"), value)
     monkeypatch.delenv("AWS_PROFILE", raising=False)
-
-
-@pytest.fixture
-def glue() -> Iterator[Endpoint]:
-    with glue_endpoint() as endpoint:
-        endpoint.job("validate")
-        yield endpoint
 
 
 def talks(run: Run) -> Iterator[str]:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
 import pytest
-from glue_endpoint import Endpoint, Fault, Run, Time, complete, glue_endpoint, log, say, succeeds
+from glue_endpoint import Endpoint, Fault, Run, Time, complete, glue_endpoint, log, play, say, succeeds
 
 from lake_pipeline.errors import LakeError, Terminal, Transient
 from lake_pipeline.resources.glue.calls import Backoff, RetryPolicy, Timing
@@ -32,40 +32,6 @@ from lake_pipeline.resources.glue.sizing import Workers
 from lake_pipeline.storage import ObjectStore
 
 REQUEST = JobRequest("validate", "orders/2024-05-01/ab12", {"contract": "s3://b/c.yaml"}, deadline=600.0)
-
-
-@pytest.fixture
-def glue() -> Iterator[Endpoint]:
-    with glue_endpoint() as endpoint:
-        endpoint.job("validate")
-        yield endpoint
-
-
-@pytest.fixture
-def now() -> Time:
-    return Time()
-
-
-@pytest.fixture
-def runner(glue: Endpoint, tmp_path: Path, now: Time) -> Iterator[JobRunner]:
-    client = glue.client()
-    timing = Timing(now.clock, now.sleep, lambda: 1.0)
-    yield JobRunner(client, ObjectStore(str(tmp_path / "ops")), timing=timing)
-    client.close()
-
-
-def play(
-    *states: str, first: Callable[[Run], None] | None = None, **extra: Any
-) -> Callable[[Run], Iterator[str]]:
-    """Runs that have these states; `first` happens before the first look."""
-
-    def played(run: Run) -> Iterator[str]:
-        run.extra.update(extra)
-        if first:
-            first(run)
-        yield from states
-
-    return played
 
 
 def test_a_run_succeeds(glue: Endpoint, runner: JobRunner, now: Time) -> None:

@@ -18,8 +18,8 @@ from typing import Any
 
 import duckdb
 import pytest
-from conftest import free_port
 from lakes import DAY, View, actions, make_dataset, run
+from servers import free_port
 
 from lake_pipeline.datasets import Dataset
 from lake_pipeline.settings import Settings

@@ -7,8 +7,8 @@ from typing import Any
 
 import ibis
 import pytest
-from conftest import ENGINES
 from lakes import actions, csv, make_dataset, put, run
+from under_test import ENGINES
 
 from lake_pipeline.engines import spark
 from lake_pipeline.engines.spark_errors import SparkLost

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import ENGINES
 from lakes import DAY, NEXT, actions, check_law, csv, json_lines, make_dataset, put, run
 from remains import differences, remains
+from under_test import ENGINES
 
 from lake_pipeline.errors import LakeError
 from lake_pipeline.flow import schema

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from conftest import free_port
+from servers import free_port
 
 from lake_pipeline.arrivals.events import parse
 from lake_pipeline.arrivals.tick import Message

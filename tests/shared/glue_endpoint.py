@@ -87,6 +87,20 @@ Play = Callable[[Run], Iterable[str]]
 OnStart = Callable[[str, str, dict[str, str]], Sequence[str]]
 
 
+def play(
+    *states: str, first: Callable[[Run], None] | None = None, **extra: Any
+) -> Callable[[Run], Iterator[str]]:
+    """Runs that have these states; `first` happens before the first look."""
+
+    def played(run: Run) -> Iterator[str]:
+        run.extra.update(extra)
+        if first:
+            first(run)
+        yield from states
+
+    return played
+
+
 def succeeds(run: Run) -> Iterator[str]:
     """The play of a run whose script does its work and leaves its completion record."""
     yield "STARTING"

@@ -1,0 +1,86 @@
+"""The S3 server of the tests, and free ports."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+S3_KEYS = {"AWS_ACCESS_KEY_ID": "lake", "AWS_SECRET_ACCESS_KEY": "lake-secret", "AWS_REGION": "us-east-1"}
+
+
+@dataclass(frozen=True)
+class S3Server:
+    """A running S3 server and the environment that makes clients use it."""
+
+    endpoint: str
+
+    @property
+    def env(self) -> dict[str, str]:
+        """What a process needs to use the server."""
+        return {**S3_KEYS, "AWS_ENDPOINT_URL": self.endpoint}
+
+    def bucket(self, name: str = "", versioned: bool = False) -> str:
+        """A new bucket; returns its name."""
+        import boto3
+
+        name = name or f"lake-{uuid.uuid4().hex[:12]}"
+        client = boto3.client(
+            "s3",
+            endpoint_url=self.endpoint,
+            aws_access_key_id=S3_KEYS["AWS_ACCESS_KEY_ID"],
+            aws_secret_access_key=S3_KEYS["AWS_SECRET_ACCESS_KEY"],
+            region_name=S3_KEYS["AWS_REGION"],
+        )
+        client.create_bucket(Bucket=name)
+        if versioned:
+            client.put_bucket_versioning(Bucket=name, VersioningConfiguration={"Status": "Enabled"})
+        return name
+
+
+def free_port() -> int:
+    """A TCP port that nobody listens on, and nobody on the one 10,000 above, where weed puts its gRPC."""
+    while True:
+        with socket.socket() as one, socket.socket() as two:
+            one.bind(("127.0.0.1", 0))
+            port = int(one.getsockname()[1])
+            if port + 10000 > 65535:
+                continue
+            try:
+                two.bind(("127.0.0.1", port + 10000))
+            except OSError:
+                continue
+            return port
+
+
+WEED_PORTS = ("s3.port", "s3.port.iceberg", "s3.port.lance", "master.port", "volume.port", "filer.port")
+
+
+def weed_command(folder: Path) -> list[str]:
+    """`weed mini` with every port of its own, so that several can run at once."""
+    program = shutil.which("weed") or str(Path(sys.executable).parent / "weed")
+    ports = {name: free_port() for name in WEED_PORTS}
+    quiet = ["-webdav=false", "-admin.ui=false", "-s3.iam=false"]
+    named = [f"-{name}={port}" for name, port in ports.items()]
+    return [program, "mini", f"-dir={folder}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", *named, *quiet]
+
+
+def wait_for(server: S3Server, process: subprocess.Popen[bytes], log: Path) -> None:
+    """Until the server takes a bucket; fails with the end of its log."""
+    until = time.monotonic() + 30
+    error: Exception | None = None
+    while time.monotonic() < until and process.poll() is None:
+        try:
+            server.bucket()
+            return
+        except Exception as e:  # the client's own retries and errors are many; all mean "not yet"
+            error = e
+            time.sleep(0.1)
+    pytest.fail(f"weed did not start ({error}): {log.read_text(errors='replace')[-2000:]}")
