@@ -208,7 +208,10 @@ def check_law(lake: Lake, dataset: Dataset, published: Iterable[str] | None = No
     view = View(lake, dataset)
     curated = Counter(map(place, view.curated))
     rejected = Counter(place(r) for r in view.quarantine if r["kind"] == "row")
-    assert not [p for p, n in (curated + rejected).items() if n > 1], "a row is in two places"
+    twice = {p for p, n in (curated + rejected).items() if n > 1}
+    assert not twice, (
+        f"a row is in two places: {[r for r in view.curated + view.quarantine if place(r) in twice]}"
+    )
     states = view.status()
     for partition, state in states.items():
         mine = [r for r in view.quarantine if r["_partition"] == partition]
