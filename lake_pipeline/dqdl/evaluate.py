@@ -117,7 +117,7 @@ def _connection(tables: Sequence[ir.Table]) -> Any:
     connection = ibis.get_backend(stored[0] if stored else tables[0])
     for table in tables:
         if _in_memory(table) and table.columns:
-            connection.to_pyarrow(table.limit(0))
+            connection.to_pyarrow(table.limit(0).count())  # no value leaves it, of whatever type
     return connection
 
 
