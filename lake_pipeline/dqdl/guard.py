@@ -33,6 +33,7 @@ FORBIDDEN_NODES = (
     exp.Lateral,
     exp.Unnest,
     exp.TableFromRows,
+    exp.TableSample,
     exp.JoinHint,
     exp.QueryTransform,
 )
