@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import ibis
+import polars
 import pyarrow as pa
 import pytest
 
 from lake_pipeline.dqdl import Outcome, evaluate
+from lake_pipeline.errors import UsageError
 
 MINE = pa.table({"k": [1, 2, 3], "v": ["a", None, "c"], "w": [1.0, 2.0, 3.0]})
 
@@ -104,14 +106,12 @@ def test_a_table_may_be_compared_with_itself(on_engine: Any) -> None:
 
 
 def test_polars() -> None:
-    polars = pytest.importorskip("polars", reason="Polars is not installed")
     frame = polars.DataFrame({"a": [1, None], "b": ["x", "y"]})
-    found = evaluate(
-        'Rules = [ Completeness "a" = 0.5, IsUnique "b", CustomSql "select count(*) from primary" = 2 ]',
-        frame,
-    )
-    assert found.passed
-    assert found.rows().to_pyarrow().num_rows == 2
+    rules = 'Completeness "a" = 0.5, IsUnique "b", CustomSql "select count(*) from primary" = 2'
+    for table in (frame, frame.lazy()):
+        found = evaluate(f"Rules = [ {rules} ]", table)
+        assert found.passed
+        assert found.rows().to_pyarrow().num_rows == 2
 
 
 def test_pandas() -> None:
@@ -119,3 +119,19 @@ def test_pandas() -> None:
     found = evaluate('Rules = [ Completeness "v" > 0.6, Sum "k" = 6 ]', frame)
     assert found.passed
     assert found.rows().to_pandas().shape == (3, 7)
+
+
+@pytest.mark.parametrize("table", ["orders.csv", None, {"a": [1]}, [1]])
+def test_what_is_no_table(table: Any) -> None:
+    with pytest.raises(UsageError, match="Ibis, Arrow, Polars or pandas"):
+        evaluate("Rules = [ RowCount > 0 ]", table)
+
+
+def test_columns_of_types_that_no_rule_asks_for_do_no_harm() -> None:
+    """Ibis reads no durations from DuckDB, for instance; rules on other columns need not."""
+    table = MINE.append_column("lasted", pa.array([1, 2, None], pa.duration("s")))
+    found = evaluate(
+        'Rules = [ IsUnique "k", Completeness "lasted" > 0.6, IsComplete "v" where "k = 1" ]', table
+    )
+    assert found.passed, found.outcomes
+    assert found.rows().select("k", "DataQualityEvaluationResult").to_pyarrow().num_rows == 3
