@@ -23,6 +23,8 @@ STATISTICS: dict[str, Statistic] = {
     "Sum": lambda c, where: c.sum(where=where),
     "Range": lambda c, where: c.max(where=where).cast(dt.float64) - c.min(where=where).cast(dt.float64),
 }
+# Digits of a decimal of which a thousand million values can be summed up exactly, and of the widest decimal.
+EXACT, WIDEST = 29, 38
 SPREADS: dict[str, Statistic] = {
     "StandardDeviation": lambda c, where: c.std(how="pop", where=where),
     "Variance": lambda c, where: c.var(how="pop", where=where),
@@ -34,7 +36,10 @@ def statistic(subject: Subject) -> Measure:
     """A statistic of the values that are not NULL."""
     (name,) = subject.rule.names
     column = numeric(subject, name)
-    if subject.engine.connection.name != "duckdb" and column.type().is_integer():
+    kind = column.type()
+    if kind.is_decimal() and (kind.precision or WIDEST) > EXACT:
+        column = column.cast(dt.float64)  # their sum need not fit into a decimal
+    if subject.engine.connection.name != "duckdb" and kind.is_integer():
         column = column.cast(dt.float64)  # Spark's sums of integers wrap around without a word
     aggregate = STATISTICS[subject.rule.type](column, subject.kept)
     metric = f"Column.{name}.{subject.rule.type}"

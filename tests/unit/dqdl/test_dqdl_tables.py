@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
 import ibis
@@ -94,6 +95,20 @@ def test_large_integers_are_exact(on_engine: Any) -> None:
     table = on_engine(pa.table({"c": pa.array([big, -big], pa.int64())}))
     rules = f'Sum "c" = 0, ColumnValues "c" in [{big},-{big}], Range "c" > {big}, Mean "c" = 0'
     assert evaluate(f"Rules = [ {rules} ]", table).passed
+
+
+def test_decimals_of_38_digits(on_engine: Any) -> None:
+    values = [Decimal(10**37 + i) for i in range(30)]
+    table = on_engine(pa.table({"c": pa.array([*values, None], pa.decimal128(38, 0))}))
+    rules = f'Sum "c" between 299999999999999999999999999999999999999 and {31 * 10**37}, Mean "c" > {10**36}, '
+    rules += f'Range "c" = 0, IsUnique "c", ColumnValues "c" > {10**36} where "c is not null", RowCount = 31'
+    found = evaluate(f"Rules = [ {rules} ]", table)
+    assert found.passed, found.outcomes
+
+
+def test_decimals_are_summed_exactly(on_engine: Any) -> None:
+    table = on_engine(pa.table({"c": pa.array([Decimal("0.10")] * 3, pa.decimal128(10, 2))}))
+    assert evaluate('Rules = [ Sum "c" = 0.3, Mean "c" = 0.1, ColumnValues "c" = 0.1 ]', table).passed
 
 
 def test_a_table_may_be_compared_with_itself(on_engine: Any) -> None:
