@@ -212,6 +212,23 @@ def test_rules_with_the_same_names_inside_do_not_meet() -> None:
     assert len(rows[2]["DataQualityRulesFail"]) == 1
 
 
+@pytest.mark.parametrize("text", ["id", "1", "name", "'true'", "id + 1", "current_date"])
+@pytest.mark.parametrize("rows", [2, 0])
+def test_a_where_that_is_no_condition_is_an_error(
+    text: str, rows: int, on_engine: Callable[[pa.Table], Any]
+) -> None:
+    found = evaluate(f'Rules = [ RowCount >= 0 where "{text}" ]', on_engine(DATA.slice(0, rows))).outcomes[0]
+    assert found.status == "Error"
+    assert "neither true nor false" in str(found.reason)
+
+
+@pytest.mark.parametrize(
+    ("text", "rows"), [("NULL", 0), ("true", 2), ("NULL or id = 1", 1), ("not (id = 1)", 1)]
+)
+def test_a_where_may_be_unknown(text: str, rows: int, on_engine: Callable[[pa.Table], Any]) -> None:
+    assert evaluate(f'Rules = [ RowCount = {rows} where "{text}" ]', on_engine(DATA)).passed
+
+
 ENGINES_OWN = ["user", "current_role", "current_schema", "current_catalog", "current_time", "localtime"]
 
 

@@ -100,7 +100,9 @@ def test_large_integers_are_exact(on_engine: Any) -> None:
 def test_decimals_of_38_digits(on_engine: Any) -> None:
     values = [Decimal(10**37 + i) for i in range(30)]
     table = on_engine(pa.table({"c": pa.array([*values, None], pa.decimal128(38, 0))}))
-    rules = f'Sum "c" between 299999999999999999999999999999999999999 and {31 * 10**37}, Mean "c" > {10**36}, '
+    rules = (
+        f'Sum "c" between 299999999999999999999999999999999999999 and {31 * 10**37}, Mean "c" > {10**36}, '
+    )
     rules += f'Range "c" = 0, IsUnique "c", ColumnValues "c" > {10**36} where "c is not null", RowCount = 31'
     found = evaluate(f"Rules = [ {rules} ]", table)
     assert found.passed, found.outcomes
