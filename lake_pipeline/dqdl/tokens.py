@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from lake_pipeline.errors import Terminal, did_you_mean
 
@@ -23,7 +23,7 @@ KEYWORDS = {word: word for word in (*LOWER_ONLY, *LOWER_OR_UPPER, *TIME_UNITS, *
 _TOKEN = re.compile(
     r"""
       (?P<space>[ \t\n]+ | \#[^\n]*\n)
-    | (?P<string>"(?:\\["\\]|[^"\\]|\\(?!["\\]))*")
+    | (?P<string>"[^"\\]*(?:\\(?:["\\]|(?!["\\]))[^"\\]*)*")
     | (?P<variable>\$[A-Za-z_][A-Za-z0-9_]*)
     | (?P<word>[A-Za-z0-9_.]+)
     | (?P<symbol>>=|<=|[\[\]{}(),=!<>+\-*/:])
@@ -36,16 +36,14 @@ _INT = re.compile(r"[0-9]+")
 _DECIMAL = re.compile(r"[0-9]+\.[0-9]+")
 
 
-@dataclass(frozen=True, slots=True)
-class Span:
+class Span(NamedTuple):
     """A piece of the source: offsets ``start`` (inclusive) and ``end`` (exclusive)."""
 
     start: int
     end: int
 
 
-@dataclass(frozen=True, slots=True)
-class Token:
+class Token(NamedTuple):
     """One token: ``value`` is what it means (a string without its quotes), ``text`` what was written."""
 
     kind: str
