@@ -59,7 +59,13 @@ class DQDLSyntaxError(Terminal):
     """
 
     def __init__(
-        self, problem: str, source: str, span: Span, expected: Iterable[str] = (), word: str | None = None
+        self,
+        problem: str,
+        source: str,
+        span: Span,
+        expected: Iterable[str] = (),
+        word: str | None = None,
+        advice: str = "",
     ) -> None:
         self.expected = tuple(sorted(set(expected)))
         self.span = span
@@ -69,8 +75,9 @@ class DQDLSyntaxError(Terminal):
         self.snippet = _underlined(source, span, begin)
         self.problem = problem
         wanted = f" Expected {_listed(self.expected)}." if self.expected else ""
-        hint = did_you_mean(word, self.expected) if word else ""
-        super().__init__(f"line {self.line}, column {self.column}: {problem}.{wanted}{hint}\n{self.snippet}")
+        hint = did_you_mean(word, self.expected) if word and word not in self.expected else ""
+        place = f"line {self.line}, column {self.column}"
+        super().__init__(f"{place}: {problem}.{wanted}{advice}{hint}\n{self.snippet}")
 
 
 def _listed(words: tuple[str, ...], most: int = 12) -> str:
