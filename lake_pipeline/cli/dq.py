@@ -165,9 +165,9 @@ def text_of(rules: str) -> str:
 
 
 def is_file(text: str) -> bool:
-    """Whether a text names a file; one that is too long to be a name does not."""
+    """Whether a text names a file or a pipe; one that is too long to be a name does not."""
     try:
-        return Path(text).is_file()
+        return Path(text).exists() and not Path(text).is_dir()
     except (OSError, ValueError):
         return False
 

@@ -58,7 +58,7 @@ def detect_anomalies(subject: Subject) -> Measure:
 
 def _judged(subject: Subject, measured: Mapping[str, float]) -> Finding:
     if not measured:
-        return Finding(False, {}, f"{subject.rule.names[0]} has no value: there is nothing to measure")
+        return Finding(False, {}, f"{subject.rule.names[0]} has no finite value to compare")
     metrics, anomalies = dict(measured), []
     for name, value in measured.items():
         expectation = expect(subject.history_of(name))

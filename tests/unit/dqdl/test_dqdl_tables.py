@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from decimal import Decimal
 from typing import Any
 
@@ -88,6 +89,7 @@ def test_numbers_that_are_not_finite(rule: str, values: list[Any], status: str, 
     table = on_engine(pa.table({"c": pa.array(values, pa.float64())}))
     (found,) = evaluate(f"Rules = [ {rule.format(c=chr(34) + 'c' + chr(34))} ]", table).outcomes
     assert found.status == status, found
+    assert all(map(math.isfinite, found.metrics.values())), "JSON has no other numbers"
 
 
 def test_large_integers_are_exact(on_engine: Any) -> None:
