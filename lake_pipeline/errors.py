@@ -33,8 +33,11 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
 
     >>> did_you_mean("ordres", ["orders", "flights"])
     ' Did you mean "orders"?'
+    >>> did_you_mean("ID", ["order", "id"])
+    ' Did you mean "id"?'
     >>> did_you_mean("xyz", ["orders", "flights"])
     ''
     """
-    close = difflib.get_close_matches(word, list(known), n=1)
+    names = list(known)
+    close = difflib.get_close_matches(word, names, n=1) or [n for n in names if n.lower() == word.lower()]
     return f' Did you mean "{close[0]}"?' if close else ""

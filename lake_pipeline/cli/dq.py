@@ -154,7 +154,7 @@ def text_of(rules: str) -> str:
     """The ruleset: the content of a file, or the text itself."""
     if is_file(rules):
         try:
-            return Path(rules).read_text(encoding="utf-8")
+            return Path(rules).read_text(encoding="utf-8-sig")  # editors on Windows write a mark
         except (OSError, UnicodeDecodeError) as e:
             raise UsageError(f"--rules {rules} cannot be read: {e}") from e
     if "[" not in rules:
@@ -165,9 +165,9 @@ def text_of(rules: str) -> str:
 
 
 def is_file(text: str) -> bool:
-    """Whether a text names a file; one that is too long to be a name does not."""
+    """Whether a text names a file or a pipe; one that is too long to be a name does not."""
     try:
-        return Path(text).is_file()
+        return Path(text).exists() and not Path(text).is_dir()
     except (OSError, ValueError):
         return False
 

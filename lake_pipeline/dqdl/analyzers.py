@@ -44,7 +44,10 @@ def detect_anomalies(subject: Subject) -> Measure:
     signature = row_type.signature(len(names)) if row_type else None
     if row_type is None or signature is None or not signature.kinds:
         known = [name for name, row in RULE_TYPES.items() if any(s.kinds for s in row.signatures)]
-        raise RuleError(f"{kind} of {len(names)} parameters has no metric.{did_you_mean(kind, known)}")
+        if kind in known and row_type is not None:
+            wanted = " or ".join(str(s) for s in row_type.signatures if s.kinds)
+            raise RuleError(f"{kind} takes {wanted}, not {len(names)}")
+        raise RuleError(f"{kind} has no metric.{did_you_mean(kind, known)}")
     measure = analyzer_of(subject, kind, tuple(names))
 
     def decide(row: Row) -> Finding:
@@ -55,7 +58,7 @@ def detect_anomalies(subject: Subject) -> Measure:
 
 def _judged(subject: Subject, measured: Mapping[str, float]) -> Finding:
     if not measured:
-        return Finding(False, {}, "the metric has no value: there is nothing to measure")
+        return Finding(False, {}, f"{subject.rule.names[0]} has no finite value to compare")
     metrics, anomalies = dict(measured), []
     for name, value in measured.items():
         expectation = expect(subject.history_of(name))

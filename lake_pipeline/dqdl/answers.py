@@ -1,11 +1,13 @@
-"""The engine's answers to what a plan asks, each query run once."""
+"""The engine's answers to what a plan asks, each query run once.
+
+An aggregate that breaks breaks the scan that it is in. Then the scan is halved, until it is alone: its rules are
+errors, and the others share the few scans that are left.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any
-
-import ibis.expr.types as ir
 
 from lake_pipeline.dqdl.attempt import Failure, attempt
 from lake_pipeline.dqdl.measure import Measure, Row
@@ -20,28 +22,30 @@ class Answers:
         self._planned = planned
         self._engine = engine
         self._found: dict[Hashable, Mapping[Group, Row] | Failure] = {}
-        self._scan = self._once("scan", lambda: self._aggregate(planned.aggregates))
+        self._scanned: dict[str, Mapping[Group, Row] | Failure] = {}
+        self._scan(list(planned.aggregates))
 
     def row(self, step: Step, measure: Measure, group: Group) -> Row:
         """What the rule's measure asked for, for one group; None for what has no rows."""
-        scanned = self._of(self._scanned(step, measure), group)
-        row = {name: scanned.get(column) for name, column in (step.scan or {}).items()}
+        scan = step.scan or {}
+        row = {name: self._of(self._scanned[column], group).get(column) for name, column in scan.items()}
         for query in measure.queries:
             answer = self._once(query.key, lambda query=query: query.run(self._engine))  # type: ignore[misc]
             row.update({query.prefix + name: value for name, value in self._of(answer, group).items()})
         return Blank(row)
 
-    def _scanned(self, step: Step, measure: Measure) -> Mapping[Group, Row] | Failure:
-        """The shared scan; when that failed, the rule's own part of it."""
-        if not isinstance(self._scan, Failure):
-            return self._scan
-        own = {column: measure.scan[name] for name, column in (step.scan or {}).items()}
-        return self._once(("scan", *own), lambda: self._aggregate(own))
-
-    def _aggregate(self, aggregates: Mapping[str, ir.Scalar]) -> Mapping[Group, Row]:
-        if not aggregates:
-            return {}
-        return self._engine.rows(self._engine.grouped(self._planned.table, aggregates))
+    def _scan(self, columns: Sequence[str]) -> None:
+        """Measure these aggregates of the plan in as few scans as there can be."""
+        if not columns:
+            return
+        wanted = {column: self._planned.aggregates[column] for column in columns}
+        found = attempt(lambda: self._engine.rows(self._engine.grouped(self._planned.table, wanted)))
+        if isinstance(found, Failure) and len(columns) > 1:
+            middle = len(columns) // 2
+            self._scan(columns[:middle])
+            self._scan(columns[middle:])
+        else:
+            self._scanned |= dict.fromkeys(columns, found)
 
     def _once(self, key: Hashable, run: Callable[[], Mapping[Group, Row]]) -> Mapping[Group, Row] | Failure:
         if key not in self._found:

@@ -68,7 +68,7 @@ def _percentile(args: Sequence[Value]) -> Value:
     """The value below which ``p`` percent of a list lie, interpolated between neighbours."""
     listed, share = args
     if not isinstance(listed, list) or isinstance(share, list) or not 0 <= share <= 100:
-        raise RuleError("percentile takes a list and a number from 0 to 100, as in percentile(last(9), 90)")
+        raise ValueError
     ordered, place = sorted(listed), share / 100 * (len(listed) - 1)
     below = math.floor(place)
     above = min(below + 1, len(ordered) - 1)
@@ -78,7 +78,7 @@ def _percentile(args: Sequence[Value]) -> Value:
 def _index(args: Sequence[Value]) -> Value:
     listed, at = args
     if not isinstance(listed, list) or isinstance(at, list):
-        raise RuleError("index takes a list and a number, as in index(last(3), 0)")
+        raise TypeError
     return listed[int(at)] if 0 <= at < len(listed) else 0.0
 
 
@@ -94,6 +94,9 @@ FUNCTIONS: dict[str, Function] = {
     "index": _index,
     "percentile": _percentile,
 }
+
+# How those are written that take something else than a list.
+FORMS = {"abs": "abs(last())", "index": "index(last(3), 0)", "percentile": "percentile(last(9), 90)"}
 
 
 def meets(
@@ -152,7 +155,8 @@ def _call(call: nodes.Call, history: Sequence[float], functions: Mapping[str, Fu
     try:
         return functions[call.name](args)
     except (ValueError, TypeError) as error:
-        raise RuleError(f"{call} cannot be calculated: {error}") from error
+        form = FORMS.get(call.name, f"{call.name}(last(3))")
+        raise RuleError(f"{call} cannot be calculated; it is written as in {form}") from error
 
 
 def _last(args: Sequence[Value], history: Sequence[float]) -> Value:
@@ -160,8 +164,8 @@ def _last(args: Sequence[Value], history: Sequence[float]) -> Value:
     if not args:
         return float(history[0]) if history else 0.0
     count = args[0]
-    if len(args) > 1 or isinstance(count, list) or not 1 <= count <= MAX_LAST:
-        raise RuleError(f"last(k) takes a number from 1 to {MAX_LAST}")
+    if len(args) > 1 or isinstance(count, list) or count not in range(1, MAX_LAST + 1):
+        raise RuleError(f"last(k) takes a whole number from 1 to {MAX_LAST}")
     return [float(v) for v in history[: int(count)]] or [0.0]
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import NoReturn
 
+from lake_pipeline.dqdl.habits import advice, spelt
 from lake_pipeline.dqdl.tokens import DQDLSyntaxError, Span, Token, tokenize
 
 MAX_DEPTH = 50
@@ -93,9 +94,9 @@ class Cursor:
         token = self.token
         if word is None and token.kind in ("word", "keyword", "variable"):
             word = token.text
-        raise DQDLSyntaxError(
-            problem or self._unexpected(token), self.source, at or token.span, expected, word
-        )
+        place = at or token.span
+        habit = advice(self.source, place.start) or advice(self.source, token.span.start)
+        raise DQDLSyntaxError(problem or self._unexpected(token), self.source, place, expected, word, habit)
 
     def _unexpected(self, token: Token) -> str:
         if token.kind == "end":
@@ -106,4 +107,4 @@ class Cursor:
             return "a comment must end with a newline"
         if token.kind in ("date", "time"):
             return f"{token.text} is always a {token.kind} and cannot stand here"
-        return f"unexpected {token.text if len(token.text) <= 40 else token.text[:40] + '…'}"
+        return f"unexpected {spelt(token.text)}"

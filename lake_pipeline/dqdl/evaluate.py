@@ -24,6 +24,9 @@ from lake_pipeline.dqdl.samples import add_samples
 from lake_pipeline.dqdl.subject import Engine, Group
 from lake_pipeline.errors import UsageError, did_you_mean
 
+# What Arrow, Polars and pandas have in common, and Polars' lazy frames.
+TABULAR = ("__arrow_c_stream__", "__dataframe__", "collect_schema")
+
 
 def evaluate(
     ruleset: Ruleset | str,
@@ -107,8 +110,13 @@ def data_of(
 
 
 def as_table(table: Any) -> ir.Table:
-    """An Ibis table of what is one, or of Arrow, Polars or pandas."""
-    return table if isinstance(table, ir.Table) else ibis.memtable(table)
+    """An Ibis table of what is one, or of Arrow, Polars or pandas; raises `UsageError` for anything else."""
+    if isinstance(table, ir.Table):
+        return table
+    if not any(hasattr(table, name) for name in TABULAR):
+        what = "no table" if table is None else f"no {type(table).__name__}"
+        raise UsageError(f"Rules are evaluated on a table of Ibis, Arrow, Polars or pandas, and on {what}.")
+    return ibis.memtable(table)
 
 
 def _connection(tables: Sequence[ir.Table]) -> Any:
@@ -117,7 +125,7 @@ def _connection(tables: Sequence[ir.Table]) -> Any:
     connection = ibis.get_backend(stored[0] if stored else tables[0])
     for table in tables:
         if _in_memory(table) and table.columns:
-            connection.to_pyarrow(table.limit(0))
+            connection.to_pyarrow(table.limit(0).count())  # no value leaves it, of whatever type
     return connection
 
 

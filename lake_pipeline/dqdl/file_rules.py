@@ -176,7 +176,7 @@ def _of_share(subject: Subject, rule_type: str, passes: Callable[[File], bool]) 
     passed = not failing if threshold is None else meets(threshold, share, subject.history_of(metric))
     reason = (
         f"Value: {share!r} does not meet the constraint requirement: {len(failing)} of {len(files)} files "
-        f"are not {subject.rule.condition}: {_some(failing)}"
+        f"do not meet: {subject.rule.condition}: {_some(failing)}"
         + (f" (the threshold is {threshold})" if threshold is not None else "")
     )
     return Finding(passed, {metric: share}, None if passed else reason)

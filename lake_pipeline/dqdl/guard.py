@@ -12,6 +12,7 @@ from collections.abc import Collection
 import sqlglot
 from sqlglot import exp
 from sqlglot.errors import SqlglotError
+from sqlglot.optimizer.scope import traverse_scope
 
 from lake_pipeline.dqdl.sql_functions import ALLOWED, ALLOWED_NAMES
 from lake_pipeline.dqdl.subject import RuleError
@@ -32,10 +33,26 @@ FORBIDDEN_NODES = (
     exp.Lateral,
     exp.Unnest,
     exp.TableFromRows,
+    exp.TableSample,
     exp.JoinHint,
     exp.QueryTransform,
 )
+# Names that an engine takes for a value of its own where there is no column of the name.
+ENGINE_VALUES = frozenset(
+    (
+        *("user", "current_user", "session_user", "current_role", "current_catalog", "current_database"),
+        *(
+            "current_schema",
+            "current_date",
+            "current_time",
+            "current_timestamp",
+            "localtime",
+            "localtimestamp",
+        ),
+    )
+)
 PLAIN_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+NO_CONDITION = {exp.Query: "a subquery", exp.AggFunc: "an aggregate", exp.Window: "a window function"}
 PREDICATE_PARTS = frozenset(("expressions", "from_", "from", "where", "kind", "hint", "operation_modifiers"))
 
 
@@ -48,9 +65,10 @@ def predicate(text: str) -> exp.Expr:
     if not isinstance(statement, exp.Select) or extra:
         raise RuleError("it must be a single condition")
     found: exp.Expr = statement.args["where"].this
-    for kind in (exp.Query, exp.AggFunc, exp.Window):
+    for kind, called in NO_CONDITION.items():
         if found.find(kind):
-            raise RuleError(f"a {kind.__name__.lower()} cannot stand in it")
+            raise RuleError(f"{called} cannot stand in it")
+    _mean_columns(statement)
     return found.copy()
 
 
@@ -61,6 +79,7 @@ def query(text: str, tables: Collection[str]) -> exp.Query:
         raise RuleError(f"CustomSql must be a SELECT, not {type(statement).__name__.upper()}")
     _check_nodes(statement, (PRIMARY, *tables))
     _check_functions(statement)
+    _mean_columns(statement)
     return statement
 
 
@@ -131,3 +150,17 @@ def _check_functions(statement: exp.Expr) -> None:
             name, allowed = function.sql_name().lower(), type(function).__name__ in ALLOWED
         if not allowed:
             raise RuleError(f"function {name} is not allowed or not known")
+
+
+def _mean_columns(statement: exp.Expr) -> None:
+    """Have a name that an engine may take for a value of its own mean a column, whether there is one or not."""
+    for scope in traverse_scope(statement):
+        for column in scope.columns:
+            if column.table or column.name.lower() not in ENGINE_VALUES:
+                continue
+            if len(scope.selected_sources) != 1:
+                raise RuleError(
+                    f"say of which table {column.name} is a column, as in {PRIMARY}.{column.name}"
+                )
+            (source,) = scope.selected_sources
+            column.set("table", exp.to_identifier(source))

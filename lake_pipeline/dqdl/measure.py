@@ -108,8 +108,8 @@ def ratio(part: Any, whole: Any) -> float:
 
 
 def defined(metrics: Mapping[str, float]) -> dict[str, float]:
-    """The metrics that have a value."""
-    return {name: value for name, value in metrics.items() if not math.isnan(value)}
+    """The metrics that have a finite value: JSON and plots have no others."""
+    return {name: value for name, value in metrics.items() if math.isfinite(value)}
 
 
 def found(metrics: Mapping[str, float]) -> Finding:

@@ -102,7 +102,7 @@ def column_length(subject: Subject) -> Measure:
             False,
             metrics,
             f"Value: {ratio(row['fitting'], row['rows'])!r} does not meet the constraint requirement: "
-            f"{row['rows'] - (row['fitting'] or 0)} of {row['rows']} rows have a length that is not "
+            f"{row['rows'] - (row['fitting'] or 0)} of {row['rows']} rows do not meet: length "
             f"{condition} (shortest {row['shortest']}, longest {row['longest']})",
         )
 

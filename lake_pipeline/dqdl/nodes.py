@@ -27,6 +27,7 @@ class Param:
     text: str
     quoted: bool = True
     connector: str = ""
+    span: Span = field(default=NOWHERE, compare=False, repr=False)
 
     def __str__(self) -> str:
         word = f'"{self.text}"' if self.quoted else self.text

@@ -9,12 +9,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from functools import partial
+from typing import Any
 
 import ibis
 import ibis.expr.datatypes as dt
 import ibis.expr.types as ir
 
-from lake_pipeline.dqdl.measure import Measure, Query, Row, judge, measures, number
+from lake_pipeline.dqdl.measure import Finding, Measure, Query, Row, judge, measures, number
 from lake_pipeline.dqdl.subject import Engine, Group, Subject, numeric, present
 
 Statistic = Callable[[ir.NumericValue, ir.BooleanValue | None], ir.Scalar]
@@ -23,6 +24,8 @@ STATISTICS: dict[str, Statistic] = {
     "Sum": lambda c, where: c.sum(where=where),
     "Range": lambda c, where: c.max(where=where).cast(dt.float64) - c.min(where=where).cast(dt.float64),
 }
+# Digits of a decimal of which a thousand million values can be summed up exactly, and of the widest decimal.
+EXACT, WIDEST = 29, 38
 SPREADS: dict[str, Statistic] = {
     "StandardDeviation": lambda c, where: c.std(how="pop", where=where),
     "Variance": lambda c, where: c.var(how="pop", where=where),
@@ -34,11 +37,14 @@ def statistic(subject: Subject) -> Measure:
     """A statistic of the values that are not NULL."""
     (name,) = subject.rule.names
     column = numeric(subject, name)
-    if subject.engine.connection.name != "duckdb" and column.type().is_integer():
+    kind = column.type()
+    if kind.is_decimal() and (kind.precision or WIDEST) > EXACT:
+        column = column.cast(dt.float64)  # their sum need not fit into a decimal
+    if subject.engine.connection.name != "duckdb" and kind.is_integer():
         column = column.cast(dt.float64)  # Spark's sums of integers wrap around without a word
     aggregate = STATISTICS[subject.rule.type](column, subject.kept)
     metric = f"Column.{name}.{subject.rule.type}"
-    return Measure(lambda row: judge(subject, metric, number(row["value"])), {"value": aggregate})
+    return Measure(lambda row: _judged(subject, metric, row["value"]), {"value": aggregate})
 
 
 @measures(*SPREADS)
@@ -84,10 +90,16 @@ def _guarded(
     """A measure that is undefined as soon as one value is odd."""
     counted = {} if odd is None else {"odd": subject.count(odd)}
 
-    def decide(row: Row) -> float:
-        return math.nan if counted and row["odd"] else number(row["value"])
+    def decide(row: Row) -> Finding:
+        return _judged(subject, metric, math.nan if counted and row["odd"] else row["value"])
 
-    return Measure(lambda row: judge(subject, metric, decide(row)), {**scan, **counted})
+    return Measure(decide, {**scan, **counted})
+
+
+def _judged(subject: Subject, metric: str, value: Any) -> Finding:
+    if value is not None and math.isnan(value):
+        return Finding(False, {}, f"{metric} is undefined: a value is NaN or infinite")
+    return judge(subject, metric, number(value))
 
 
 @measures("Entropy")

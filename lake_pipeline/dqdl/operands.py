@@ -153,7 +153,8 @@ def _operand(cursor: Cursor, kinds: tuple[str, ...]) -> nodes.Operand:
         return _shifted_now(cursor)
     if token.kind == "int" and cursor.following.value in (*TIME_UNITS, *SIZE_UNITS):
         return _measured(cursor)
-    if token.kind in ("int", "decimal", "word") or cursor.at("(") or cursor.at("-"):
+    called = token.kind == "word" and cursor.following.text == "("
+    if called or token.kind in ("int", "decimal") or cursor.at("(") or cursor.at("-"):
         return arithmetic(cursor)
     cursor.fail(expected=[CALLED[k] for k in kinds])
 
@@ -216,7 +217,7 @@ def _atom(cursor: Cursor) -> nodes.NumericOperand:
             inner = arithmetic(cursor)
         cursor.expect(")")
         return nodes.Parenthesis(inner)
-    if cursor.token.kind == "word":
+    if cursor.token.kind == "word" and cursor.following.text == "(":
         return _call(cursor)
     sign = "-" if cursor.accept("-") else ""
     if cursor.token.kind not in ("int", "decimal"):

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 
 from lake_pipeline.dqdl import nodes
 from lake_pipeline.dqdl.rule_parser import RuleParser
+from lake_pipeline.dqdl.rules import RULE_TYPES
 from lake_pipeline.dqdl.tokens import Token
 from lake_pipeline.errors import did_you_mean
 
@@ -84,7 +85,7 @@ class _Document(RuleParser):
         while not found or cursor.accept(","):
             key = cursor.expect_kind("string", "a quoted key")
             if key.value not in keys:
-                cursor.fail(f"Unsupported key {key.text}", at=key.span, expected=keys)
+                cursor.fail(f"Unsupported key {key.text}", at=key.span, expected=keys, word=key.value)
             if key.value in found:
                 cursor.fail(f"key {key.text} stands twice", at=key.span)
             cursor.expect(":")
@@ -111,6 +112,8 @@ class _Document(RuleParser):
     def variable_declaration(self) -> None:
         cursor = self.cursor
         name = cursor.advance()
+        if name.value in RULE_TYPES:
+            cursor.fail("a rule stands in a block: Rules = [ … ]", at=name.span)
         if not cursor.at("=") or self.misspelt_header(name):
             cursor.fail(f"unexpected {name.text}", at=name.span, expected=HEADERS, word=name.text)
         if not name.value.isidentifier():

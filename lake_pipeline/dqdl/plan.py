@@ -26,6 +26,9 @@ from lake_pipeline.dqdl.nodes import AnyRule, Composite, Rule
 from lake_pipeline.dqdl.past import Surroundings
 from lake_pipeline.dqdl.subject import Engine, RuleError, Subject
 
+# Names of the types of a condition, and of NULL, in DuckDB and in Spark.
+TRUTH = ("boolean", '"null"', "null", "void")
+
 
 @dataclass(frozen=True)
 class Step:
@@ -150,10 +153,11 @@ def _with_where(
 
 
 def _where(text: str, data: Data) -> exp.Expr:
-    """The predicate of a ``where``, if the engine understands it on this table."""
+    """The predicate of a ``where``, if the engine understands it on this table and it is one."""
     parsed = at(sql.predicate(text), data.now)
     if any(column.name == data.engine.by for column in parsed.find_all(exp.Column)):
         raise RuleError(f'Column "{data.engine.by}" does not exist.')
-    probe = sql.with_predicates(data.engine.connection, data.table, {"probe": parsed})
-    data.engine.connection.to_pyarrow(probe.select("probe").limit(0))
+    kind = sql.type_of(data.engine.connection, data.table, parsed)
+    if kind not in TRUTH:
+        raise RuleError(f"it is of type {kind}, and neither true nor false")
     return parsed

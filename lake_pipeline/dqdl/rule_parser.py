@@ -12,9 +12,13 @@ from typing import NoReturn
 
 from lake_pipeline.dqdl import nodes, operands
 from lake_pipeline.dqdl.cursor import Cursor
+from lake_pipeline.dqdl.habits import spelt
 from lake_pipeline.dqdl.rules import NUMBER, RULE_TYPES, RuleType, Signature
-from lake_pipeline.dqdl.tokens import KEYWORDS, Span, Token
+from lake_pipeline.dqdl.tokens import Span, Token
 
+ORDER = "its type, parameters, condition, where, labels and with"
+JOINED = '(IsComplete "a") and (IsUnique "b")'
+AFTER = ("where", "labels", "with", "`,`")
 MAX_LABELS = 10
 MAX_LABEL_KEY = 128
 MAX_LABEL_VALUE = 256
@@ -38,6 +42,8 @@ class RuleParser:
             found.append(self.disjunction())
             if not cursor.accept(","):
                 break
+        if cursor.at_keyword("where", "labels"):
+            cursor.fail(f"{cursor.token.text} stands in the wrong place: a rule has {ORDER}, in this order")
         if not cursor.at("]"):
             cursor.fail(expected=["`,`", "`]`", "and", "or", "where", "labels", "with"])
         cursor.advance()
@@ -104,13 +110,13 @@ class RuleParser:
         expected = [str(s) for s in rule_type.signatures]
         if cursor.token.kind in ("bad", "date", "time"):
             cursor.fail(expected=expected)
-        loose = next((p.text for p in params if not p.quoted), None)
-        cursor.fail(
-            f"{name.text} does not take {len(params)} parameters",
-            at=name.span,
-            expected=expected if loose is None else [*expected, *KEYWORDS],
-            word=loose,
-        )
+        loose = next((p for p in params if not p.quoted), None)
+        if loose is None:
+            cursor.fail(f"{name.text} takes {' or '.join(expected)}, not {len(params)}", at=name.span)
+        if loose.text in RULE_TYPES:
+            cursor.fail(f"here begins another rule; separate them by `,` or write {JOINED}", at=loose.span)
+        following = [*(operands.OPERATORS if any(s.kinds for s in rule_type.signatures) else ()), *AFTER]
+        cursor.fail(f"unexpected {loose.text}", at=loose.span, expected=following, word=loose.text)
 
     def params(self) -> tuple[nodes.Param, ...]:
         cursor = self.cursor
@@ -127,20 +133,20 @@ class RuleParser:
         token = self.cursor.token
         if token.kind != "variable":
             self.cursor.advance()
-            return nodes.Param(token.value, token.kind == "string", connector)
+            return nodes.Param(token.value, token.kind == "string", connector, token.span)
         value = operands.variable(self.cursor, self.variables)
         if not isinstance(value, str):
             self.cursor.fail(
                 f"Invalid variable type for '{token.value}': a parameter is a string", at=token.span
             )
-        return nodes.Param(value, True, connector)
+        return nodes.Param(value, True, connector, token.span)
 
     def condition_of(self, signature: Signature, name: Token) -> nodes.Condition | None:
         cursor = self.cursor
         if not operands.at_condition(cursor):
             if signature.kinds and not signature.optional:
                 cursor.fail(
-                    f"{name.text} needs a condition; {cursor.token.text or 'the end'} is none",
+                    f"{name.text} needs a condition; {spelt(cursor.token.text) or 'the end'} is none",
                     expected=operands.OPERATORS,
                 )
             return None
@@ -164,6 +170,9 @@ class RuleParser:
         while cursor.accept("with", "keyword"):
             name = cursor.expect_kind("word", "a tag's name")
             if name.value.lower() != "threshold":
+                if not cursor.at("="):
+                    what = f'{name.text} is no threshold, and other tags are written as name = "value"'
+                    cursor.fail(what, at=name.span, expected=["threshold"], word=name.text)
                 tags.pop(name.value, None)
                 tags[name.value] = self.tag_value()
                 continue

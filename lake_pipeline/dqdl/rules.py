@@ -29,7 +29,8 @@ class Signature:
         count = f"at least {self.least}" if self.most == MANY else str(self.least)
         if self.least != self.most != MANY:
             count = f"{self.least} to {self.most}"
-        return f"{count} parameter{'s' if self.most != 1 else ''}"
+        one = self.most == 1 or (self.least == 1 and self.most == MANY)
+        return f"{count} parameter{'s' * (not one)}"
 
 
 @dataclass(frozen=True, slots=True)

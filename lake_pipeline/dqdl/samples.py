@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import date, time
+from decimal import Decimal
 from typing import Any
 
 import ibis
@@ -15,6 +17,7 @@ from lake_pipeline.dqdl.outcomes import FAILED, Outcome
 from lake_pipeline.dqdl.subject import Engine, Group
 
 SAMPLE = 3
+LONGEST = 60
 
 
 def add_samples(outcomes: dict[Group, Outcome], measure: Measure | None, engine: Engine) -> None:
@@ -28,8 +31,16 @@ def add_samples(outcomes: dict[Group, Outcome], measure: Measure | None, engine:
         return
     for group, values in samples.items():
         outcome = outcomes[group]
-        shown = ", ".join("NULL" if value is None else repr(value) for value in values)
+        shown = ", ".join(map(_shown, values))
         outcomes[group] = replace(outcome, reason=f"{outcome.reason}; for example {shown}")
+
+
+def _shown(value: Any) -> str:
+    """A value as people write it, and not too much of it."""
+    if value is None:
+        return "NULL"
+    text = str(value) if isinstance(value, date | time | Decimal) else repr(value)
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
 
 
 def _samples(offenders: ir.Table, failed: Sequence[Group], engine: Engine) -> dict[Group, list[Any]]:

@@ -151,5 +151,5 @@ def _share(subject: Subject, metric: str, row: Row, *, empty_passes: bool) -> Fi
         False,
         metrics,
         f"Value: {share!r} does not meet the constraint requirement: {rows - passing} of {rows} rows "
-        f"are not {subject.rule.condition}{ignored}",
+        f"do not meet: {subject.rule.condition}{ignored}",
     )

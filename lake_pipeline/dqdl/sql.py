@@ -25,6 +25,7 @@ __all__ = [
     "query",
     "quoted",
     "render",
+    "type_of",
     "with_predicates",
 ]
 
@@ -112,3 +113,14 @@ def with_predicates(connection: Connection, table: ir.Table, predicates: Mapping
     schema = {**dict(table.schema().items()), **dict.fromkeys(predicates, dt.boolean)}
     select = f"SELECT *, {columns} FROM {quoted(PRIMARY, connection)}"
     return over(connection, {PRIMARY: table}, select, schema)
+
+
+def type_of(connection: Connection, table: ir.Table, expression: exp.Expr) -> str:
+    """The backend's name, in lower case, for the type of an expression over the table's columns."""
+    # a row of NULLs is there to be asked also where the table has none
+    select = (
+        f"SELECT TYPEOF({render(expression, connection)}) AS kind "
+        f"FROM (SELECT 1 AS one) AS alone LEFT JOIN {quoted(PRIMARY, connection)} ON 1 = 0"
+    )
+    found = connection.to_pyarrow(over(connection, {PRIMARY: table}, select, {"kind": dt.string}))
+    return str(found["kind"][0]).lower()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from lake_pipeline.errors import Terminal, did_you_mean
 
@@ -23,7 +23,7 @@ KEYWORDS = {word: word for word in (*LOWER_ONLY, *LOWER_OR_UPPER, *TIME_UNITS, *
 _TOKEN = re.compile(
     r"""
       (?P<space>[ \t\n]+ | \#[^\n]*\n)
-    | (?P<string>"(?:\\["\\]|[^"\\]|\\(?!["\\]))*")
+    | (?P<string>"[^"\\]*(?:\\(?:["\\]|(?!["\\]))[^"\\]*)*")
     | (?P<variable>\$[A-Za-z_][A-Za-z0-9_]*)
     | (?P<word>[A-Za-z0-9_.]+)
     | (?P<symbol>>=|<=|[\[\]{}(),=!<>+\-*/:])
@@ -36,16 +36,14 @@ _INT = re.compile(r"[0-9]+")
 _DECIMAL = re.compile(r"[0-9]+\.[0-9]+")
 
 
-@dataclass(frozen=True, slots=True)
-class Span:
+class Span(NamedTuple):
     """A piece of the source: offsets ``start`` (inclusive) and ``end`` (exclusive)."""
 
     start: int
     end: int
 
 
-@dataclass(frozen=True, slots=True)
-class Token:
+class Token(NamedTuple):
     """One token: ``value`` is what it means (a string without its quotes), ``text`` what was written."""
 
     kind: str
@@ -61,7 +59,13 @@ class DQDLSyntaxError(Terminal):
     """
 
     def __init__(
-        self, problem: str, source: str, span: Span, expected: Iterable[str] = (), word: str | None = None
+        self,
+        problem: str,
+        source: str,
+        span: Span,
+        expected: Iterable[str] = (),
+        word: str | None = None,
+        advice: str = "",
     ) -> None:
         self.expected = tuple(sorted(set(expected)))
         self.span = span
@@ -71,8 +75,9 @@ class DQDLSyntaxError(Terminal):
         self.snippet = _underlined(source, span, begin)
         self.problem = problem
         wanted = f" Expected {_listed(self.expected)}." if self.expected else ""
-        hint = did_you_mean(word, self.expected) if word else ""
-        super().__init__(f"line {self.line}, column {self.column}: {problem}.{wanted}{hint}\n{self.snippet}")
+        hint = did_you_mean(word, self.expected) if word and word not in self.expected else ""
+        place = f"line {self.line}, column {self.column}"
+        super().__init__(f"{place}: {problem}.{wanted}{advice}{hint}\n{self.snippet}")
 
 
 def _listed(words: tuple[str, ...], most: int = 12) -> str:

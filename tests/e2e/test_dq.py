@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import threading
 from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
@@ -171,3 +173,16 @@ def test_the_history_of_a_dataset(lake: Cli) -> None:
 def test_a_dataset_without_history_says_so(lake: Cli) -> None:
     said = lake("dq", "history", "sales")
     assert (said.code, "lake run sales" in said.out) == (0, True)
+
+
+def test_rules_may_come_from_a_pipe_and_from_an_editor_on_windows(
+    lake: Cli, orders: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "rules.dqdl").write_bytes(b"\xef\xbb\xbfRules = [\r\n    RowCount = 3\r\n]\r\n")
+    assert lake("dq", orders, "--rules", "rules.dqdl").code == 0
+    os.mkfifo(tmp_path / "pipe")
+    writer = threading.Thread(target=(tmp_path / "pipe").write_text, args=("Rules = [ RowCount = 3 ]",))
+    writer.start()
+    assert lake("dq", orders, "--rules", "pipe").code == 0
+    writer.join()
+    assert lake("dq", orders, "--rules", tmp_path).code == 2

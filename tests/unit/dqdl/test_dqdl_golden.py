@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -154,7 +155,7 @@ def test_history_gives_dynamic_operands() -> None:
 
 def test_reasons_say_how_many_and_which() -> None:
     assert one('ColumnValues "name" in ["a"]', table()).reason == (
-        "Value: 0.16666666666666666 does not meet the constraint requirement: 5 of 6 rows are not "
+        "Value: 0.16666666666666666 does not meet the constraint requirement: 5 of 6 rows do not meet: "
         "in [\"a\"]; for example '', '  ', 'b'"
     )
     assert 'Did you mean "name"' in str(one('IsComplete "nmae"', table()).reason)
@@ -189,3 +190,47 @@ def test_colliding_hashes_do_not_make_duplicates(monkeypatch: pytest.MonkeyPatch
     outcome = one('Uniqueness "k" > 0.6', data)
     assert outcome.metrics == {"Column.k.Uniqueness": pytest.approx(4 / 6)}
     assert one('DistinctValuesCount "k" = 6', data).status == "Passed"
+
+
+@pytest.mark.parametrize(
+    ("rule", "reason"),
+    [
+        (
+            'ColumnValues "at" = NULL',
+            "2 of 3 rows do not meet: = NULL; for example 2026-02-28 13:00:00, 2026-03-01",
+        ),
+        (
+            'ColumnValues "cost" not between 0 and 1',
+            "do not meet: not between 0 and 1; for example 0.10, 0.20, NULL",
+        ),
+        (
+            'ColumnLength "text" < 5',
+            "1 of 3 rows do not meet: length < 5 (shortest 0, longest 99); for example 'xx",
+        ),
+        ('ColumnLength "text" < 5', "xxx…"),
+        ('Mean "odd" > 0', "Column.odd.Mean is undefined: a value is NaN or infinite"),
+        ('Variance "odd" > 0', "Column.odd.Variance is undefined: a value is NaN or infinite"),
+        ('Mean "none" > 0', "Column.none.Mean has no value: there is nothing to measure"),
+        ('IsComplete "COST"', 'Column "COST" does not exist. Did you mean "cost"?'),
+        ("RowCount > index()", "index() cannot be calculated; it is written as in index(last(3), 0)"),
+        ("RowCount > percentile(last(2), 101)", "it is written as in percentile(last(9), 90)"),
+        ("RowCount > last(1.5)", "last(k) takes a whole number from 1 to 100000"),
+        ('DetectAnomalies "RowCount" "cost"', "RowCount takes 0 parameters, not 1"),
+        ('DetectAnomalies "IsComplete" "cost"', 'IsComplete has no metric. Did you mean "Completeness"?'),
+        ('DetectAnomalies "Mean" "none"', "Mean has no finite value to compare"),
+        ('RowCount > 0 where "count(*) > 1"', "an aggregate cannot stand in it"),
+    ],
+)
+def test_reasons_are_for_people(rule: str, reason: str) -> None:
+    frame = pa.table(
+        {
+            "at": pa.array([datetime(2026, 2, 28, 13), datetime(2026, 3, 1), None], pa.timestamp("us")),
+            "cost": pa.array([Decimal("0.10"), Decimal("0.20"), None], pa.decimal128(10, 2)),
+            "text": ["x" * 99, "", None],
+            "odd": [1.0, float("nan"), None],
+            "none": pa.nulls(3, pa.float64()),
+        }
+    )
+    found = str(one(rule, frame).reason)
+    assert reason in found, found
+    assert len(found) < 250

@@ -6,6 +6,7 @@ from collections import Counter
 from datetime import UTC, date, datetime
 from typing import Any
 
+import ibis
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
@@ -124,3 +125,22 @@ def test_rows_agree_with_outcomes(table: pa.Table) -> None:
         failing = sum(str(outcome.rule) in row[lists[1]] for row in result.to_pylist())
         if outcome.status == "Error":
             assert failing == data.num_rows
+
+
+@pytest.mark.parametrize(("broken", "most"), [(0, 1), (1, 14)])
+def test_rules_share_scans_with_a_rule_that_breaks(
+    broken: int, most: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Fifty rules are one query; beside one that the engine cannot run, a few."""
+    connection = ibis.duckdb.connect()
+    connection.raw_sql("CREATE TABLE mine AS SELECT i AS a, 'x' || i AS b FROM range(9) r(i)")
+    texts = [f'ColumnValues "a" != {n + 99}' for n in range(49)]
+    texts.insert(20, 'ColumnValues "b" matches "("' if broken else 'Completeness "b" = 1.0')
+    asked: list[int] = []
+    run = type(connection).to_pyarrow
+    monkeypatch.setattr(
+        type(connection), "to_pyarrow", lambda *args, **kw: (asked.append(1), run(*args, **kw))[1]
+    )
+    found = evaluate(f"Rules = [ {', '.join(texts)} ]", connection.table("mine")).outcomes
+    assert [o.status for o in found] == ["Passed"] * 20 + ["Error" if broken else "Passed"] + ["Passed"] * 29
+    assert 0 < len(asked) <= most

@@ -123,6 +123,11 @@ SMUGGLED = [
     "select * from values (1) as t(id) join read_csv('x') as u on true",
     "select id from primary tablesample (10 percent) union select * from read_text('/etc/passwd')",
     "select input_file_name() as name",
+    "select rand() as id",
+    "select randn(1) as id",
+    "select uuid() as name",
+    "select shuffle(array(1, 2))[0] as id",
+    "select id from primary tablesample (10 percent)",
     "select current_user() as name",
     "select current_database() as name",
     "select version() as name",
@@ -205,3 +210,46 @@ def test_rules_with_the_same_names_inside_do_not_meet() -> None:
     rows = {row["id"]: row for row in found.rows().to_pyarrow().to_pylist()}
     assert len(rows[1]["DataQualityRulesPass"]) == 4
     assert len(rows[2]["DataQualityRulesFail"]) == 1
+
+
+@pytest.mark.parametrize("text", ["id", "1", "name", "'true'", "id + 1", "current_date"])
+@pytest.mark.parametrize("rows", [2, 0])
+def test_a_where_that_is_no_condition_is_an_error(
+    text: str, rows: int, on_engine: Callable[[pa.Table], Any]
+) -> None:
+    found = evaluate(f'Rules = [ RowCount >= 0 where "{text}" ]', on_engine(DATA.slice(0, rows))).outcomes[0]
+    assert found.status == "Error"
+    assert "neither true nor false" in str(found.reason)
+
+
+@pytest.mark.parametrize(
+    ("text", "rows"), [("NULL", 0), ("true", 2), ("NULL or id = 1", 1), ("not (id = 1)", 1)]
+)
+def test_a_where_may_be_unknown(text: str, rows: int, on_engine: Callable[[pa.Table], Any]) -> None:
+    assert evaluate(f'Rules = [ RowCount = {rows} where "{text}" ]', on_engine(DATA)).passed
+
+
+ENGINES_OWN = ["user", "current_role", "current_schema", "current_catalog", "current_time", "localtime"]
+
+
+@pytest.mark.parametrize("name", [*ENGINES_OWN, "`current_date`", "`current_user`"])
+def test_a_missing_column_is_no_value_of_the_engine(name: str, on_engine: Callable[[pa.Table], Any]) -> None:
+    rules = (
+        f'Rules = [ RowCount >= 0 where "{name} is not null", CustomSql "select count({name}) from primary" >= 0, '
+        f'CustomSql "select count(*) from primary p join ref r on p.id = r.id where {name} is null" >= 0 ]'
+    )
+    found = evaluate(rules, on_engine(DATA), sources={"ref": on_engine(DATA)})
+    assert [outcome.status for outcome in found.outcomes] == ["Error"] * 3
+
+
+def test_a_column_may_have_the_name_of_an_engines_value(on_engine: Callable[[pa.Table], Any]) -> None:
+    table = pa.table({"user": ["ann", "bob"], "current_date": [1, 2]})
+    rules = """Rules = [
+        RowCount = 1 where "user = 'ann'",
+        RowCount = 1 where "`current_date` = 2 and upper(user) = 'BOB'",
+        CustomSql "select user from primary where user <> 'nobody' order by user",
+        CustomSql "select count(*) from (select user from primary) t where user = 'ann'" = 1,
+        CustomSql "select count(*) from primary p where exists (select 1 from ref where ref.user = p.user)" = 2
+    ]"""
+    found = evaluate(rules, on_engine(table), sources={"ref": on_engine(table)})
+    assert found.passed, found.outcomes

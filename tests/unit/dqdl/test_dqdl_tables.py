@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import math
+from decimal import Decimal
 from typing import Any
 
 import ibis
+import polars
 import pyarrow as pa
 import pytest
 
 from lake_pipeline.dqdl import Outcome, evaluate
+from lake_pipeline.errors import UsageError
 
 MINE = pa.table({"k": [1, 2, 3], "v": ["a", None, "c"], "w": [1.0, 2.0, 3.0]})
 
@@ -85,6 +89,7 @@ def test_numbers_that_are_not_finite(rule: str, values: list[Any], status: str, 
     table = on_engine(pa.table({"c": pa.array(values, pa.float64())}))
     (found,) = evaluate(f"Rules = [ {rule.format(c=chr(34) + 'c' + chr(34))} ]", table).outcomes
     assert found.status == status, found
+    assert all(map(math.isfinite, found.metrics.values())), "JSON has no other numbers"
 
 
 def test_large_integers_are_exact(on_engine: Any) -> None:
@@ -92,6 +97,22 @@ def test_large_integers_are_exact(on_engine: Any) -> None:
     table = on_engine(pa.table({"c": pa.array([big, -big], pa.int64())}))
     rules = f'Sum "c" = 0, ColumnValues "c" in [{big},-{big}], Range "c" > {big}, Mean "c" = 0'
     assert evaluate(f"Rules = [ {rules} ]", table).passed
+
+
+def test_decimals_of_38_digits(on_engine: Any) -> None:
+    values = [Decimal(10**37 + i) for i in range(30)]
+    table = on_engine(pa.table({"c": pa.array([*values, None], pa.decimal128(38, 0))}))
+    rules = (
+        f'Sum "c" between 299999999999999999999999999999999999999 and {31 * 10**37}, Mean "c" > {10**36}, '
+    )
+    rules += f'Range "c" = 0, IsUnique "c", ColumnValues "c" > {10**36} where "c is not null", RowCount = 31'
+    found = evaluate(f"Rules = [ {rules} ]", table)
+    assert found.passed, found.outcomes
+
+
+def test_decimals_are_summed_exactly(on_engine: Any) -> None:
+    table = on_engine(pa.table({"c": pa.array([Decimal("0.10")] * 3, pa.decimal128(10, 2))}))
+    assert evaluate('Rules = [ Sum "c" = 0.3, Mean "c" = 0.1, ColumnValues "c" = 0.1 ]', table).passed
 
 
 def test_a_table_may_be_compared_with_itself(on_engine: Any) -> None:
@@ -104,14 +125,12 @@ def test_a_table_may_be_compared_with_itself(on_engine: Any) -> None:
 
 
 def test_polars() -> None:
-    polars = pytest.importorskip("polars", reason="Polars is not installed")
     frame = polars.DataFrame({"a": [1, None], "b": ["x", "y"]})
-    found = evaluate(
-        'Rules = [ Completeness "a" = 0.5, IsUnique "b", CustomSql "select count(*) from primary" = 2 ]',
-        frame,
-    )
-    assert found.passed
-    assert found.rows().to_pyarrow().num_rows == 2
+    rules = 'Completeness "a" = 0.5, IsUnique "b", CustomSql "select count(*) from primary" = 2'
+    for table in (frame, frame.lazy()):
+        found = evaluate(f"Rules = [ {rules} ]", table)
+        assert found.passed
+        assert found.rows().to_pyarrow().num_rows == 2
 
 
 def test_pandas() -> None:
@@ -119,3 +138,19 @@ def test_pandas() -> None:
     found = evaluate('Rules = [ Completeness "v" > 0.6, Sum "k" = 6 ]', frame)
     assert found.passed
     assert found.rows().to_pandas().shape == (3, 7)
+
+
+@pytest.mark.parametrize("table", ["orders.csv", None, {"a": [1]}, [1]])
+def test_what_is_no_table(table: Any) -> None:
+    with pytest.raises(UsageError, match="Ibis, Arrow, Polars or pandas"):
+        evaluate("Rules = [ RowCount > 0 ]", table)
+
+
+def test_columns_of_types_that_no_rule_asks_for_do_no_harm() -> None:
+    """Ibis reads no durations from DuckDB, for instance; rules on other columns need not."""
+    table = MINE.append_column("lasted", pa.array([1, 2, None], pa.duration("s")))
+    found = evaluate(
+        'Rules = [ IsUnique "k", Completeness "lasted" > 0.6, IsComplete "v" where "k = 1" ]', table
+    )
+    assert found.passed, found.outcomes
+    assert found.rows().select("k", "DataQualityEvaluationResult").to_pyarrow().num_rows == 3
