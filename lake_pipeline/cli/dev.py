@@ -19,7 +19,7 @@ from lake_pipeline.cli.output import View, show
 from lake_pipeline.storage import Lake
 
 NAME = "dev"
-Port = Annotated[int, typer.Option("--port", help="The webserver's port, on loopback.")]
+Port = Annotated[int, typer.Option("--port", help="The webserver's port, on loopback.", min=1, max=65535)]
 AwsLocal = Annotated[
     bool,
     typer.Option(
@@ -79,8 +79,20 @@ def environment(lake: Lake) -> dict[str, str]:
 
 
 def dagster(port: int) -> list[str]:
-    """The command line of Dagster's webserver and daemon."""
-    command = ["-m", "dagster", "dev", "-m", "lake_pipeline.definitions", "-h", "127.0.0.1", "-p", str(port)]
+    """The command line of Dagster's webserver and daemon, without its advice to start them by another command."""
+    command = [
+        "-W",
+        "ignore:Function `dev_command` is superseded",
+        "-m",
+        "dagster",
+        "dev",
+        "-m",
+        "lake_pipeline.definitions",
+        "-h",
+        "127.0.0.1",
+        "-p",
+        str(port),
+    ]
     return [sys.executable, *command]
 
 
