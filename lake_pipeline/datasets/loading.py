@@ -118,6 +118,15 @@ def load_dataset(folder: Path) -> Dataset:
     return assemble(config, folder)
 
 
+def contract_of(folder: Path) -> Path:
+    """The contract's file of a dataset folder, by its `defs.yaml` where that can be read."""
+    try:
+        attributes = yaml.safe_load((folder / "defs.yaml").read_text(encoding="utf-8"))["attributes"]
+        return folder / str(attributes.get("contract", "contract.yaml"))
+    except (OSError, ValueError, yaml.YAMLError, LookupError, TypeError, AttributeError):
+        return folder / "contract.yaml"
+
+
 def assemble(config: DatasetConfig, folder: Path) -> Dataset:
     """A dataset from its configuration and its folder, with what the two must agree on checked."""
     contract = load_contract(folder / config.contract)
