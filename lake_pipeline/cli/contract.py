@@ -24,7 +24,7 @@ def group() -> None:
 
 @app.command("lint")
 def lint_command(dataset: MaybeDataset = None, as_json: Json = False) -> None:
-    """Check contracts and defs.yaml: every problem, with its file, line and a hint."""
+    """Check contracts and defs.yaml. Every problem is told with its file, line and a hint."""
     folders = dataset_folders(open_lake().settings.dataset_folders)
     if dataset is not None and dataset not in folders:
         known = ", ".join(folders)

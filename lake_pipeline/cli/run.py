@@ -47,7 +47,7 @@ def command(
     force: Force = False,
     as_json: Json = False,
 ) -> None:
-    """Validate, audit and publish partitions of DATASET, through Dagster."""
+    """Validate, audit and publish partitions of DATASET. It is a run of Dagster's."""
     from lake_pipeline.cli.dagster_run import run_partitions
 
     lake = open_lake()

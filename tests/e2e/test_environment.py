@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from lake_pipeline.cli.demo import called
 from lake_pipeline.cli.dev import dagster
 from lake_pipeline.datasets import Dataset
 
@@ -96,3 +97,28 @@ def test_a_bug_is_a_trace_and_nothing_else(tmp_path: Path) -> None:
     )
     assert done.returncode == 1
     assert done.stderr.rstrip().endswith("RuntimeError: a bug")
+
+
+def test_help_fits_a_narrow_terminal(tmp_path: Path) -> None:
+    """A line that ends in three dots helps nobody."""
+    for words in ([], ["dq"], ["contract"]):
+        command = [sys.executable, "-c", "from lake_pipeline.cli import main; main()", *words, "--help"]
+        env = {"COLUMNS": "80", "PATH": ""}
+        done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=tmp_path, env=env)
+        assert not [
+            line for line in done.stdout.splitlines() if line.endswith("...") and line.startswith("  ")
+        ]
+        assert "Commands:" in done.stdout
+
+
+def test_the_demo_says_commands_that_can_be_typed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After `make demo`, `lake` is in .venv/bin and nowhere else."""
+    program = tmp_path / ".venv" / "bin" / "lake"
+    program.parent.mkdir(parents=True)
+    program.touch(0o755)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "executable", str(program.with_name("python")))
+    monkeypatch.setenv("PATH", "")
+    assert called() == ".venv/bin/lake"
+    monkeypatch.setenv("PATH", str(program.parent))
+    assert called() == "lake"
