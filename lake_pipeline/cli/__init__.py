@@ -5,6 +5,8 @@ from __future__ import annotations
 import gc
 import os
 import sys
+import traceback
+from types import TracebackType
 
 
 def main() -> None:
@@ -26,6 +28,7 @@ def start() -> None:
     gc.freeze()
     gc.set_threshold(50_000, 20, 20)
     gc.enable()
+    sys.excepthook = bug
     code = 0
     try:
         run()
@@ -34,6 +37,12 @@ def start() -> None:
             raise
         code = e.code or 0
     leave(code)
+
+
+def bug(kind: type[BaseException], error: BaseException, _: TracebackType | None) -> None:
+    """The trace of what nobody foresaw, and nothing of what C++ libraries tell at Python's own end."""
+    traceback.print_exception(kind, error, error.__traceback__)
+    leave(1)
 
 
 def leave(code: int) -> None:

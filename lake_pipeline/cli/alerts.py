@@ -22,7 +22,7 @@ Send = Annotated[bool, typer.Option("--send", help="Send what waits, now.")]
 
 
 def command(dataset: MaybeDataset = None, everything: All = False, deliver: Send = False, as_json: Json = False) -> None:  # fmt: skip
-    """Show the incidents that last, and messages that wait for their sinks; exit code 1 when a sink fails."""
+    """Show incidents that last, and messages that wait. Exit code 1 when a sink fails."""
     lake = open_lake()
     subject = dataset_of(lake, dataset).name if dataset else ""
     if deliver:

@@ -54,9 +54,12 @@ def main() -> None:
         sys.exit(1)
     except BrokenPipeError:
         sys.exit(1)
+    except OSError as e:  # of the machine: no space, no permission, no such device
+        console(stderr=True).print(f"[bold red]lake:[/] {_plain(e)}")
+        sys.exit(1)
 
 
-def _plain(error: LakeError) -> str:
+def _plain(error: Exception) -> str:
     from rich.markup import escape
 
     return escape(str(error))

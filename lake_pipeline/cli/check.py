@@ -19,7 +19,7 @@ File = Annotated[Path, typer.Argument(help="The file to check.", metavar="FILE")
 
 
 def command(dataset: DatasetName, file: File, partition: Partition = None, as_json: Json = False) -> None:
-    """Show what would happen to FILE, were it landed: its rejects, its drift, its audit."""
+    """Show what would happen to FILE, were it landed. That is its rejects, its drift, its audit."""
     if not file.is_file():
         raise UsageError(f"There is no file {file}.")
     lake = open_lake()

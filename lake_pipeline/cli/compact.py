@@ -28,7 +28,7 @@ def command(
     below: Megabytes = SMALL / 10**6,
     as_json: Json = False,
 ) -> None:
-    """Join the small data files of published partitions; no row, verdict or history changes."""
+    """Join the small data files of published partitions. No row, verdict or history changes."""
     lake = open_lake()
     found = dataset_of(lake, dataset)
     keys = [check_key(found.config.partitions, partition)] if partition else None

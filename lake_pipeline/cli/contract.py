@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import typer
 from rich.console import Console
 
 from lake_pipeline.cli.common import Json, MaybeDataset, open_lake
 from lake_pipeline.cli.output import View, show
-from lake_pipeline.contracts import lint
+from lake_pipeline.contracts import ContractError, lint
 from lake_pipeline.datasets import DatasetError, load_dataset
-from lake_pipeline.datasets.loading import dataset_folders
+from lake_pipeline.datasets.loading import contract_of, dataset_folders
 from lake_pipeline.errors import UsageError, did_you_mean
 
 app = typer.Typer(help="Work on data contracts.", no_args_is_help=True)
@@ -22,18 +24,21 @@ def group() -> None:
 
 @app.command("lint")
 def lint_command(dataset: MaybeDataset = None, as_json: Json = False) -> None:
-    """Check contracts and defs.yaml: every problem, with its file, line and a hint."""
+    """Check contracts and defs.yaml. Every problem is told with its file, line and a hint."""
     folders = dataset_folders(open_lake().settings.dataset_folders)
     if dataset is not None and dataset not in folders:
-        raise UsageError(f'There is no dataset "{dataset}".{did_you_mean(dataset, folders)}')
+        known = ", ".join(folders)
+        raise UsageError(
+            f'There is no dataset "{dataset}"; there are {known}.{did_you_mean(dataset, folders)}'
+        )
     found: list[dict[str, object]] = []
     texts: list[str] = []
     names = [dataset] if dataset else list(folders)
     for name in names:
-        for problem in lint(folders[name] / "contract.yaml"):
+        for problem in lint(contract_of(folders[name])):
             found.append({"dataset": name, "file": str(problem.file), "line": problem.line, "text": problem.text, "message": problem.message, "hint": problem.hint})  # fmt: skip
             texts.append(str(problem))
-        if not any(f["dataset"] == name for f in found):
+        with suppress(ContractError):  # its problems are listed already
             try:
                 load_dataset(folders[name])
             except DatasetError as e:

@@ -160,7 +160,8 @@ def ran(
     """What a run did, by the outcomes before and after it."""
     new = after is not None and (before is None or after.number != before.number)
     if after is None or (after.state == "published" and not done):
-        return Ran(dataset.name, partition, "failed", after, run_id, error or "nothing has landed")
+        nothing = f"nothing has landed; land files with: lake land {dataset.name} FILE"
+        return Ran(dataset.name, partition, "failed", after, run_id, error or nothing)
     if after.state == "published":
         return Ran(dataset.name, partition, "published" if new else "unchanged", after, run_id)
     if after.state == "refused":

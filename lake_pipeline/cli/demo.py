@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
 import time
 from collections import Counter
 from pathlib import Path
@@ -20,12 +22,13 @@ from lake_pipeline.flow.status import status
 from lake_pipeline.storage import Lake
 
 NAME = "demo"
+NAME_OF_ALL = "lake"
 Year = Annotated[bool, typer.Option("--year", help="All of 2013 instead of November.")]
 NOVEMBER = 11
 
 
 def command(year: Year = False, as_json: Json = False) -> None:
-    """Run the whole story on real flights and weather of 2013; the lake it makes stays for you to look at."""
+    """Run the whole story on real data. It is flights and weather of 2013; the lake it makes stays for you."""
     started = time.monotonic()
     out = console(stderr=True) if as_json else console()
     lake = open_lake()
@@ -110,6 +113,14 @@ def summarize(lake: Lake, days: dict[str, list[str]]) -> list[dict[str, Any]]:
     return found
 
 
+def called() -> str:
+    """How this command is called from here: by its name, or by its path where that is not on ``PATH``."""
+    if shutil.which(NAME_OF_ALL):
+        return NAME_OF_ALL
+    path = Path(sys.executable).parent / NAME_OF_ALL
+    return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
+
+
 def render(out: Console, document: dict[str, Any]) -> None:
     """The end of the story."""
     columns = ("dataset", "partitions#", "published#", "landed#", "curated#", "quarantined#", "deduplicated#", "filtered#", "balanced")  # fmt: skip
@@ -118,9 +129,10 @@ def render(out: Console, document: dict[str, Any]) -> None:
     out.print(f"[dim]{document['seconds']} s[/]")
     out.print("[bold]Next[/]")
     root = "" if document["lake"] == str(Path(".lake").resolve()) else f"LAKE_ROOT={document['lake']} "
+    lake = root + called()
     for words in (
-        f'{root}lake sql "SELECT carrier, count(*) AS flights FROM curated.flights GROUP BY 1 ORDER BY 2 DESC LIMIT 5"',
-        f"{root}lake status weather",
-        f"{root}lake dev          # the same in Dagster: assets, partitions, checks, runs",
+        f'{lake} sql "SELECT carrier, count(*) AS flights FROM curated.flights GROUP BY 1 ORDER BY 2 DESC LIMIT 5"',
+        f"{lake} status weather",
+        f"{lake} dev          # the same in Dagster: assets, partitions, checks, runs",
     ):
         out.print(f"   {words}", markup=False)

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from shlex import quote
 from typing import Annotated
 
 import typer
@@ -19,7 +20,7 @@ from lake_pipeline.cli.output import View, show
 from lake_pipeline.storage import Lake
 
 NAME = "dev"
-Port = Annotated[int, typer.Option("--port", help="The webserver's port, on loopback.")]
+Port = Annotated[int, typer.Option("--port", help="The webserver's port, on loopback.", min=1, max=65535)]
 AwsLocal = Annotated[
     bool,
     typer.Option(
@@ -29,7 +30,7 @@ AwsLocal = Annotated[
 
 
 def command(port: Port = 3000, aws_local: AwsLocal = False, as_json: Json = False) -> None:
-    """Start Dagster's webserver and daemon on this lake, at http://127.0.0.1:3000."""
+    """Start Dagster on this lake, at http://127.0.0.1:3000. That is its webserver and its daemon."""
     if aws_local:
         raise typer.Exit(on_aws_local(port, as_json))
     lake = open_lake()
@@ -52,7 +53,8 @@ def on_aws_local(port: int, as_json: bool) -> int:
         os.environ["DAGSTER_HOME"] = str(home / "dagster")
         lake = open_lake()
         env = environment(lake)
-        tell(lake, port, env, extra, as_json)
+        own = {"LAKE_DEFS": env["LAKE_DEFS"]} if env["LAKE_DEFS"] else {}
+        tell(lake, port, env, {**extra, **own}, as_json)
         child = subprocess.Popen(dagster(port), env=env, cwd=env["DAGSTER_HOME"])
         signal.signal(signal.SIGTERM, lambda *_: child.send_signal(signal.SIGINT))
         while True:
@@ -79,8 +81,20 @@ def environment(lake: Lake) -> dict[str, str]:
 
 
 def dagster(port: int) -> list[str]:
-    """The command line of Dagster's webserver and daemon."""
-    command = ["-m", "dagster", "dev", "-m", "lake_pipeline.definitions", "-h", "127.0.0.1", "-p", str(port)]
+    """The command line of Dagster's webserver and daemon, without its advice to start them by another command."""
+    command = [
+        "-W",
+        "ignore:Function `dev_command` is superseded",
+        "-m",
+        "dagster",
+        "dev",
+        "-m",
+        "lake_pipeline.definitions",
+        "-h",
+        "127.0.0.1",
+        "-p",
+        str(port),
+    ]
     return [sys.executable, *command]
 
 
@@ -93,7 +107,11 @@ def tell(lake: Lake, port: int, env: Mapping[str, str], extra: Mapping[str, str]
         console.print(f"Dagster on {lake.settings.root}: [bold]{url}[/]  (Ctrl+C stops it)")
         if extra:
             console.print("In another terminal:")
-            console.print("export " + " ".join(f"{k}={v}" for k, v in extra.items()), soft_wrap=True)
+            console.print(
+                "export " + " ".join(f"{k}={quote(v)}" for k, v in extra.items()),
+                soft_wrap=True,
+                markup=False,
+            )
 
     show(View({**document, **({"env": dict(extra)} if extra else {})}, render), as_json)
     sys.stdout.flush()

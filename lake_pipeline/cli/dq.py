@@ -34,7 +34,7 @@ class Evaluating(TyperGroup):
 app = typer.Typer(
     cls=Evaluating,
     no_args_is_help=True,
-    help="Evaluate data quality rules (AWS Glue's DQDL): lake dq FILE|TABLE --rules FILE|TEXT",
+    help="Evaluate data quality rules (AWS Glue's DQDL). Write: lake dq FILE|TABLE --rules FILE|TEXT",
 )
 Where = Annotated[
     str,
@@ -59,7 +59,7 @@ Html = Annotated[
 def evaluate(
     target: Where, rules: Rules, sources: Sources = None, as_json: Json = False, html: Html = None
 ) -> None:
-    """Evaluate a ruleset on FILE or TABLE; the word `evaluate` can be left out. Exit code 1: a rule does not pass."""
+    """Evaluate a ruleset on FILE or TABLE. The word `evaluate` can be left out. Exit code 1: a rule does not pass."""
     ruleset = parsed(rules)
     lake = open_lake()
     with engine_of(lake) as engine:
@@ -98,7 +98,7 @@ def evaluate(
 
 @app.command("recommend")
 def recommend(target: Where, as_json: Json = False) -> None:
-    """Propose a ruleset that FILE or TABLE meets: completeness, keys, ranges, sets, patterns."""
+    """Propose a ruleset that FILE or TABLE meets. It is of completeness, keys, ranges, sets, patterns."""
     lake = open_lake()
     with engine_of(lake) as engine:
         found = target_of(lake, engine, engine.ibis(), target)
@@ -110,7 +110,7 @@ def recommend(target: Where, as_json: Json = False) -> None:
 
 @app.command("history")
 def history(dataset: DatasetName, as_json: Json = False) -> None:
-    """Show what the stored audits of DATASET measured, partition by partition: what dynamic rules look back at."""
+    """Show what the stored audits of DATASET measured. That is what dynamic rules look back at."""
     lake = open_lake()
     found = MetricHistory(lake, dataset_of(lake, dataset)).everything()
     document = [{"partition": partition, "metrics": dict(metrics)} for partition, metrics in found]

@@ -23,7 +23,8 @@ def command(dataset: DatasetName, files: Files, partition: Partition = None, as_
 
     def render(console: Console) -> None:
         for where, uri in landed:
-            console.print(f"landed [bold]{dataset}[/] {where}  {uri}")
+            console.print(f"landed [bold]{dataset}[/] {where}  ", end="")
+            console.print(uri, markup=False)
         console.print(
             f"next: lake run {dataset} --partition {landed[0][0]}"
             if landed[0][0] != "all"

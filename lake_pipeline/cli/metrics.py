@@ -24,7 +24,7 @@ Emf = Annotated[
 
 
 def command(dataset: MaybeDataset = None, days: Days = 7, emf: Emf = False, as_json: Json = False) -> None:
-    """Show success and failure by day, durations, quality failures, replays, freshness and lag."""
+    """Show success and failure by day, durations and lag. Quality failures, replays and freshness, too."""
     lake = open_lake()
     found = metrics(lake, datasets_of(lake, dataset), now(), days)
 

@@ -7,16 +7,15 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
+
+from lake_pipeline.cli.tables import table
 
 PLAIN_WIDTH = 180  # of a table in a file or a pipe
-STATE_STYLE = {"published": "green", "refused": "bold red", "failed": "bold red", "pending": "yellow"}
 
 
 @dataclass(frozen=True)
@@ -47,26 +46,4 @@ def show(view: View, as_json: bool) -> int:
     return view.code
 
 
-def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> Table:
-    """A table; columns whose names end in ``#`` are numbers."""
-    made = Table(title=title or None, title_justify="left", header_style="bold", pad_edge=False, box=None)
-    for column in columns:
-        number = column.endswith("#")
-        made.add_column(
-            column.rstrip("#"), justify="right" if number else "left", no_wrap=number, overflow="fold"
-        )
-    for row in rows:
-        made.add_row(*(cell(value) for value in row))
-    return made
-
-
-def cell(value: Any) -> str:
-    """A value in a table."""
-    if isinstance(value, bool):
-        return "[green]yes[/]" if value else "[bold red]no[/]"
-    if isinstance(value, int):
-        return f"{value:,}"
-    if value is None:
-        return "[dim]·[/]"
-    text = escape(str(value))
-    return f"[{STATE_STYLE[text]}]{text}[/]" if text in STATE_STYLE else text
+__all__ = ["View", "console", "show", "table"]

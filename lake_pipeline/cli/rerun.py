@@ -25,7 +25,7 @@ DryRun = Annotated[bool, typer.Option("--dry-run", help="List it, and run nothin
 
 
 def command(dataset: MaybeDataset = None, failed: Failed = False, dry_run: DryRun = False, as_json: Json = False) -> None:  # fmt: skip
-    """Finish what killed runs left, of DATASET or of all; upstream datasets first, in as few runs as possible."""
+    """Finish what killed runs left, of DATASET or of all. Upstream datasets come first, in as few runs as possible."""
     from lake_pipeline.cli.left import planned
 
     lake = open_lake()

@@ -17,7 +17,7 @@ NAME = "resume"
 
 
 def command(dataset: DatasetName, as_json: Json = False) -> None:
-    """Close DATASET's circuit breaker, so that its runs start by themselves again."""
+    """Close DATASET's circuit breaker. Its runs start by themselves again."""
     from lake_pipeline.cli.telling import sinks
 
     lake, at = open_lake(), now()

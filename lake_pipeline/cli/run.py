@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Annotated, Any
 
@@ -20,6 +20,7 @@ from rich.progress import (
 
 from lake_pipeline.cli.common import DatasetName, Json, Partition, dataset_of, open_lake
 from lake_pipeline.cli.output import View, console, show, table
+from lake_pipeline.cli.refused import RefusedFile, refused_files
 from lake_pipeline.datasets import Dataset
 from lake_pipeline.datasets.partitioning import UNPARTITIONED, check_key, keys_between
 from lake_pipeline.errors import UsageError
@@ -29,6 +30,8 @@ from lake_pipeline.storage import Lake
 
 NAME = "run"
 SHOWN = 40
+SHOWN_FILES = 10
+UNKNOWN = {"balanced": None}
 From = Annotated[str | None, typer.Option("--from", help="The first partition of a range.")]
 To = Annotated[str | None, typer.Option("--to", help="The last partition of a range.")]
 All = Annotated[bool, typer.Option("--all", help="Every partition in which anything landed.")]
@@ -44,7 +47,7 @@ def command(
     force: Force = False,
     as_json: Json = False,
 ) -> None:
-    """Validate, audit and publish partitions of DATASET, through Dagster."""
+    """Validate, audit and publish partitions of DATASET. It is a run of Dagster's."""
     from lake_pipeline.cli.dagster_run import run_partitions
 
     lake = open_lake()
@@ -52,7 +55,10 @@ def command(
     keys = chosen(lake, found, partition, first, last, everything)
     with progress_bar(dataset, quiet=as_json):
         ran = run_partitions(lake, found, keys, force)
-    view = View([document(r) for r in ran], lambda c: render(c, ran), int(not all(r.fine for r in ran)))
+    files = refused_files(lake, found, [r.partition for r in ran if r.action != "unchanged"])
+    view = View(
+        [document(r, files) for r in ran], lambda c: render(c, ran, files), int(not all(r.fine for r in ran))
+    )
     raise typer.Exit(show(view, as_json))
 
 
@@ -70,12 +76,15 @@ def chosen(
         raise UsageError(f"{dataset.name} is partitioned: say --partition P, --from P --to P, or --all.")
     if partition is not None:
         return [check_key(spec, partition)]
+    if first is not None and check_key(spec, first) > check_key(spec, str(last)):
+        raise UsageError(f"--from {first} is after --to {last}; a range goes from the earlier to the later.")
     landed = landed_partitions(lake, dataset)
     keys = landed if everything else keys_between(spec, str(first), str(last))
     found = [k for k in keys if k in set(landed)]
     if not found:
         raise UsageError(
-            f"Nothing of {dataset.name} has landed there. Land files with: lake land {dataset.name} FILE"
+            f"Nothing of {dataset.name} has landed there. Land files with: lake land {dataset.name} FILE "
+            f"--partition P"
         )
     return found
 
@@ -104,9 +113,10 @@ def progress_bar(what: str, quiet: bool) -> Iterator[None]:
             yield
 
 
-def document(r: Any) -> dict[str, Any]:
-    """The JSON of one partition's run."""
+def document(r: Any, files: Sequence[RefusedFile] = ()) -> dict[str, Any]:
+    """The JSON of one partition's run; files: those that were refused as a whole."""
     balance = r.outcome.balance if r.outcome else None
+    stale = r.action == "failed" and r.outcome and r.outcome.run_id != r.run_id  # why an earlier run failed
     return {
         "dataset": r.dataset,
         "partition": r.partition,
@@ -118,14 +128,19 @@ def document(r: Any) -> dict[str, Any]:
         "deduplicated_rows": balance.deduplicated if balance else 0,
         "filtered_rows": balance.filtered if balance else 0,
         "balanced": balance.holds if balance else False,
-        "reasons": list(r.outcome.reasons) if r.outcome and not r.fine else [],
+        "reasons": list(r.outcome.reasons) if r.outcome and not r.fine and not stale else [],
+        "refused_files": [
+            {"key": f.key, "reason": f.reason, "message": f.message}
+            for f in files
+            if f.partition == r.partition
+        ],
         "error": r.error,
         "run_id": r.run_id,
     }
 
 
-def render(out: Console, ran: list[Any]) -> None:
-    """What became of each partition, the unhappy ones with their reasons."""
+def render(out: Console, ran: list[Any], files: Sequence[RefusedFile] = ()) -> None:
+    """What became of each partition, the unhappy ones with their reasons, and which files were refused."""
     shown = [r for r in ran if not r.fine or len(ran) <= SHOWN]
     columns = (
         "dataset",
@@ -139,16 +154,22 @@ def render(out: Console, ran: list[Any]) -> None:
         "balanced",
     )
     if shown:
-        out.print(table("", columns, [row(document(r)) for r in shown]))
+        out.print(table("", columns, [row({**document(r), **({} if r.outcome else UNKNOWN)}) for r in shown]))
     for r in ran:
-        for reason in (*document(r)["reasons"], *([r.error] if r.action == "failed" and r.error else [])):
+        reasons = document(r)["reasons"]
+        for reason in reasons or ([r.error] if r.action == "failed" and r.error else []):
             out.print(f"[bold red]{r.partition}[/] {r.action}: ", end="")
             out.print(reason, markup=False)
+    for f in files[:SHOWN_FILES]:
+        out.print(f"[bold red]{f.partition}[/] file refused: ", end="")
+        out.print(f"{f.key.rpartition('/')[2]}: {f.reason}: {f.message}", markup=False)
+    if len(files) > SHOWN_FILES:
+        out.print(f"… and {len(files) - SHOWN_FILES} files more; --json lists all.")
     counts = Counter(r.action for r in ran)
     out.print(", ".join(f"{n} {action}" for action, n in counts.items()))
     if set(counts) == {"unchanged"}:
         out.print("Nothing to do: what landed is what is published.")
-    elif any(r.outcome and r.outcome.balance.quarantined for r in ran) or not all(r.fine for r in ran):
+    elif files or any(r.outcome and r.outcome.balance.quarantined for r in ran):
         name = ran[0].dataset
         out.print(
             f'Look at what was rejected: lake sql "SELECT reasons, raw FROM quarantine.{name} LIMIT 5"',

@@ -29,5 +29,22 @@ def command(sql: Query, as_json: Json = False) -> None:
         hidden = f", the first {SHOWN} shown; --json prints all" if len(rows) > SHOWN else ""
         console.print(f"[dim]{len(rows):,} row{'s' * (len(rows) != 1)}{hidden}[/]")
 
-    document = [dict(zip(columns, row, strict=True)) for row in rows]
+    names = apart(columns)
+    document = [dict(zip(names, row, strict=True)) for row in rows]
     raise typer.Exit(show(View(document, render), as_json))
+
+
+def apart(columns: list[str]) -> list[str]:
+    """The columns' names; of equal ones, the second is ``name_1``: an object has each key once.
+
+    >>> apart(["a", "b", "a", "a"])
+    ['a', 'b', 'a_1', 'a_2']
+    """
+    taken: list[str] = []
+    for name in columns:
+        number, found = 0, name
+        while found in taken or (number and found in columns):
+            number += 1
+            found = f"{name}_{number}"
+        taken.append(found)
+    return taken

@@ -33,7 +33,8 @@ def command(dataset: MaybeDataset = None, as_json: Json = False) -> None:
         console.print(table("", COLUMNS, [row(s) for s in found]))
         for s in found:
             for reason in s.reasons if s.state in ("refused", "failed") else ():
-                console.print(f"[bold red]{s.dataset} {s.partition}[/] {s.state}: {reason}", markup=True)
+                console.print(f"[bold red]{s.dataset} {s.partition}[/] {s.state}: ", end="")
+                console.print(reason, markup=False)
         for name in dict.fromkeys(s.dataset for s in found):
             if name in held and held[name].state != "closed":
                 console.print(f"[bold red]{name}[/]: automatic runs are stopped ({held[name].why}). ", end="")

@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from lake_pipeline.contracts import Column, Contract
 from lake_pipeline.contracts import load as load_contract
+from lake_pipeline.datasets import config as attributes
 from lake_pipeline.datasets.config import DatasetConfig, Python
 from lake_pipeline.datasets.partitioning import NEEDED, Template
 from lake_pipeline.datasets.transforms import landed_names
@@ -82,6 +83,13 @@ class Dataset:
             ) from e
 
 
+# Every attribute of a defs.yaml, wherever it stands.
+ATTRIBUTES = {
+    name
+    for model in (DatasetConfig, *vars(attributes).values())
+    if isinstance(model, type) and issubclass(model, BaseModel)
+    for name in model.model_fields
+}
 VALIDATION_FIELDS = {"formats", "partitions", "landing", "reject_budget", "duplicate_content", "file_size"}
 
 
@@ -97,6 +105,8 @@ def load_dataset(folder: Path) -> Dataset:
         document = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError as e:
         raise DatasetError(f"{folder} has no defs.yaml.") from e
+    except UnicodeDecodeError as e:
+        raise DatasetError(f"{path} is not UTF-8 (byte {e.start}); save it as UTF-8.") from e
     except yaml.YAMLError as e:
         raise DatasetError(f"{path} is no YAML: {e}") from e
     if not isinstance(document, dict) or document.get("type") != COMPONENT_TYPE:
@@ -106,6 +116,15 @@ def load_dataset(folder: Path) -> Dataset:
     except ValidationError as e:
         raise DatasetError(f"{path}:\n{explain(e)}") from e
     return assemble(config, folder)
+
+
+def contract_of(folder: Path) -> Path:
+    """The contract's file of a dataset folder, by its `defs.yaml` where that can be read."""
+    try:
+        attributes = yaml.safe_load((folder / "defs.yaml").read_text(encoding="utf-8"))["attributes"]
+        return folder / str(attributes.get("contract", "contract.yaml"))
+    except (OSError, ValueError, yaml.YAMLError, LookupError, TypeError, AttributeError):
+        return folder / "contract.yaml"
 
 
 def assemble(config: DatasetConfig, folder: Path) -> Dataset:
@@ -149,12 +168,16 @@ def explain(error: ValidationError) -> str:
     """Pydantic's findings, one a line, by the path in the YAML."""
     lines = []
     for finding in error.errors():
-        where = ".".join(str(p) for p in finding["loc"]) or "attributes"
-        hint = ""
+        place = finding["loc"]
+        where, said, hint = ".".join(map(str, place)) or "attributes", finding["msg"], ""
+        if place[:1] == ("transform",) and len(place) > 1:  # a choice of two, of which neither fits
+            where = "transform"
+            if place[-1] in ("Python", "tuple[any, ...]"):
+                said = 'is neither a list of steps nor "python: module:function"'
         if finding["type"] == "extra_forbidden":
-            hint = did_you_mean(str(finding["loc"][-1]), DatasetConfig.model_fields)
-        lines.append(f"  {where}: {finding['msg']}.{hint}")
-    return "\n".join(lines)
+            said, hint = "there is no such attribute", did_you_mean(str(place[-1]), ATTRIBUTES)
+        lines.append(f"  {where}: {said.removeprefix('Value error, ')}.{hint}")
+    return "\n".join(dict.fromkeys(lines))
 
 
 def dataset_folders(further: Iterable[Path] = ()) -> dict[str, Path]:
@@ -179,7 +202,7 @@ def folders_below(root: Path) -> list[Path]:
 
 
 def _is_dataset(path: Path) -> bool:
-    return COMPONENT_TYPE in path.read_text(encoding="utf-8")
+    return COMPONENT_TYPE.encode() in path.read_bytes()
 
 
 def load_all(further: Iterable[Path] = ()) -> dict[str, Dataset]:

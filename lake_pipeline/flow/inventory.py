@@ -14,7 +14,8 @@ from typing import Any
 from lake_pipeline.datasets import Dataset
 from lake_pipeline.datasets.partitioning import Template, misfit, now
 from lake_pipeline.errors import Terminal
-from lake_pipeline.flow.state import Balance, Entry, Manifest, Memory, Outcome, object_id
+from lake_pipeline.flow.identity import identified, refreshed
+from lake_pipeline.flow.state import Balance, Entry, Manifest, Memory, Outcome
 from lake_pipeline.storage import Lake, ObjectMeta
 from lake_pipeline.storage.objects import ObjectMissing
 
@@ -102,7 +103,7 @@ def inventory(lake: Lake, dataset: Dataset, partitions: list[str], run_id: str) 
     for partition in partitions:
         previous = before.get(partition)
         try:
-            manifest = merge(lake, dataset, partition, previous, objects[partition])
+            manifest = merge(memory, partition, previous, objects[partition])
         except ManifestError as e:
             unready[partition] = str(e)
             continue
@@ -150,16 +151,18 @@ def refusal(
     )
 
 
-def merge(
-    lake: Lake, dataset: Dataset, partition: str, previous: Manifest | None, objects: list[Landed]
-) -> Manifest:
+def merge(memory: Memory, partition: str, previous: Manifest | None, objects: list[Landed]) -> Manifest:
     """The manifest that follows from the previous one and what is there now."""
-    zone = lake.zone("raw").root
+    lake, dataset = memory.lake, memory.dataset
     old = {e.id: e for e in previous.entries if e.status != "missing"} if previous else {}
     current = {e.key: e for e in old.values() if e.counts}
-    present = {object_id(zone, o.meta): o for o in objects}
+    ids = identified(lake.zone("raw"), memory, partition, old.values(), (o.meta for o in objects))
+    present = {ids[o.meta.key]: o for o in objects}
     promised = producer_manifest(lake, dataset, partition)
-    entries = {id_: rejudged(e, present[id_], promised) if id_ in present else e for id_, e in old.items()}
+    entries = {
+        id_: rejudged(refreshed(e, present[id_].meta), present[id_], promised) if id_ in present else e
+        for id_, e in old.items()
+    }
     for id_, item in present.items():
         if id_ in old and old[id_].status in ("live", "refused"):
             continue  # one that is gone or superseded is there again: its key went back to what it was

@@ -13,6 +13,8 @@ from lake_pipeline.storage import Lake
 def land(lake: Lake, dataset: Dataset, files: list[Path], partition: str | None) -> list[tuple[str, str]]:
     """Copy files into the raw zone; returns (partition, URI) of each. A file of the same name is replaced."""
     missing = [str(f) for f in files if not f.is_file()]
+    if missing and Path(missing[0]).is_dir():
+        raise UsageError(f'"{missing[0]}" is a folder; name the files in it, e.g. {missing[0]}/*')
     if missing:
         raise UsageError(f"There is no file {missing[0]}.")
     placed = [(key_of(dataset, file, partition), file) for file in files]

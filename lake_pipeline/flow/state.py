@@ -165,8 +165,12 @@ class Outcome:
 
 
 def object_id(zone_url: str, meta: ObjectMeta) -> str:
-    """The identity of an object: of its version where there are versions, else of its etag and size."""
-    version = meta.version or f"{meta.etag}:{meta.size}"
+    """The identity of an object: of its version where there are versions, else of its etag and size.
+
+    A file's etag is inode, time and size; the inode is left out, so that a lake can be copied and restored.
+    """
+    etag = meta.etag if zone_url.startswith("s3://") else meta.etag.strip('"').partition("-")[2]
+    version = meta.version or f"{etag}:{meta.size}"
     return digest(zone_url, meta.key, version)[:20]
 
 

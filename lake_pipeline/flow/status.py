@@ -75,7 +75,7 @@ def status(
             deduplicated=recorded.deduplicated,
             filtered=recorded.filtered,
         )
-        state = state_of(lake, manifests.get(partition), outcome, objects.get(partition, []))
+        state = state_of(memory, manifests.get(partition), outcome, objects.get(partition, []))
         found.append(
             Status(
                 dataset.name,
@@ -90,11 +90,17 @@ def status(
     return found
 
 
-def state_of(lake: Lake, manifest: Manifest | None, outcome: Outcome | None, objects: list[Landed]) -> State:
+def state_of(
+    memory: Memory, manifest: Manifest | None, outcome: Outcome | None, objects: list[Landed]
+) -> State:
     """``pending`` while anything landed is not in the newest outcome; else what that outcome was."""
-    if outcome is None or manifest is None or outcome.manifest != manifest.number:
+    if outcome is None or manifest is None:
         return "pending"
-    zone = lake.zone("raw").root
+    judged = manifest if outcome.manifest == manifest.number else None
+    judged = judged or memory.manifest(manifest.partition, outcome.manifest)
+    if judged.hash != manifest.hash:
+        return "pending"
+    zone = memory.lake.zone("raw").root
     known = {e.id for e in manifest.entries}
     if any(object_id(zone, o.meta) not in known for o in objects):
         return "pending"

@@ -19,7 +19,7 @@ import numpy as np
 from lake_pipeline.datasets.config import Csv
 from lake_pipeline.formats.packs import Text
 from lake_pipeline.formats.spool import Refused
-from lake_pipeline.formats.texts import LINE_FEED
+from lake_pipeline.formats.texts import HEAD, LINE_FEED
 
 OTHER_DELIMITERS = (",", ";", "\t", "|", ":")
 # A quoted field that spans more lines than this is taken for an unbalanced quote.
@@ -58,6 +58,13 @@ def header(text: str, form: Csv, expected: tuple[str, ...], required: tuple[str,
 
     For a format without a header, the expected columns in their order, checked by their number.
     """
+    cut = len(text.encode()) >= HEAD - 3 and is_cut(text, form)  # 3: the bytes of a character that was cut
+    if cut and not form.header:
+        return expected
+    if cut:
+        raise Refused(
+            "HEADER_MISMATCH", f"The header is longer than {HEAD // 1024} KB; is there a line break after it?"
+        )
     first = first_record(text, form.separator, form.quote)
     if not form.header:
         if len(first) != len(expected):
@@ -90,6 +97,16 @@ def first_record(text: str, delimiter: str, quote: str) -> tuple[str, ...]:
         return tuple(next(filter(None, _reader(io.StringIO(text, newline=""), delimiter, quote)), []))
     except csv.Error as e:
         raise Refused("HEADER_MISMATCH", f"The header cannot be parsed: {e}.") from e
+
+
+def is_cut(text: str, form: Csv) -> bool:
+    """Whether the beginning of a text ends within its first record."""
+    lines = io.StringIO(text, newline="")
+    try:
+        next(filter(None, _reader(lines, form.separator, form.quote)), None)
+    except csv.Error:
+        return not lines.read()
+    return not lines.read() and not text.endswith(("\n", "\r"))
 
 
 def _wrong_delimiter(text: str, form: Csv, required: tuple[str, ...]) -> None:

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from lake_pipeline.errors import LakeError, Transient
+from lake_pipeline.errors import LakeError, Terminal, Transient
 
 PASSING_STATUS = {408, 409, 425, 429}  # and 5xx
 # Codes of AWS that stand for a passing state whatever their HTTP status is.
@@ -61,6 +61,26 @@ DENIED = re.compile(r"authentication|does not exist|no such|permission|pg_hba")
 
 class CatalogUnavailable(Transient):
     """The catalog, or the storage below its tables, did not answer as it should: repeat later."""
+
+
+class CatalogRefused(Terminal):
+    """The catalog cannot be opened as `LAKE_CATALOG` names it."""
+
+
+@contextmanager
+def opening(catalog: str) -> Iterator[None]:
+    """Turn every failure to open the catalog that does not pass by itself into `CatalogRefused`."""
+    try:
+        yield
+    except LakeError:
+        raise
+    except Exception as e:  # of whatever driver the URI asks for
+        shown = re.sub(r"(://[^/@:]*):[^/@]*@", r"\1:…@", catalog)
+        raise CatalogRefused(
+            f'The catalog "{shown}" cannot be opened: {type(e).__name__}: {first_line(e)}. LAKE_CATALOG is "glue" '
+            f"or the URI of a database that this user may write, with its driver installed beside the project; "
+            f"without it the catalog is a file in the lake's own folder."
+        ) from e
 
 
 @contextmanager

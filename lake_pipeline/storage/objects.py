@@ -30,6 +30,7 @@ PASSING = re.compile(r"status code: (?:408|409|429)\b|<Code>(?:RequestTimeout|Sl
 # The client's own repeats of single requests; whatever lasts longer is for Dagster's retry policy.
 RETRIES: Any = {"max_retries": 3, "retry_timeout": timedelta(seconds=30)}
 TIMEOUT = "300s"  # of one request
+LOOK = "Look at LAKE_ROOT, the credentials (AWS_…, see docs/guides/s3.md) and AWS_ENDPOINT_URL."
 CHUNK_BYTES = 8 * 1024 * 1024  # obstore's own streams are several times slower than ranges
 
 
@@ -181,7 +182,12 @@ def _meta(entry: Mapping[str, object]) -> ObjectMeta:
 
 
 def _local(root: str) -> LocalStore:
-    return LocalStore(root, mkdir=True)
+    try:
+        return LocalStore(root, mkdir=True)
+    except OSError as e:
+        raise StorageRefused(
+            f'The folder "{root}" cannot be used: {first_line(e)}. LAKE_ROOT must name a folder that can be written.'
+        ) from e
 
 
 def _s3(root: str) -> S3Store:
@@ -220,13 +226,13 @@ def translated(key: str, pinned: bool = False) -> Iterator[None]:
     except failures.AlreadyExistsError:
         raise
     except (failures.PermissionDeniedError, failures.UnauthenticatedError) as e:
-        raise StorageRefused(f'The storage refused access to "{key}": {first_line(e)}') from e
+        raise StorageRefused(f'The storage refused access to "{key}": {first_line(e)}. {LOOK}') from e
     except (failures.InvalidPathError, ValueError) as e:
         raise StorageRefused(f'"{key}" cannot be a key: {first_line(e)}') from e
     except failures.BaseError as e:
         if REFUSED.search(str(e)) and not PASSING.search(str(e)):
-            raise StorageRefused(f'The storage refused access to "{key}": {first_line(e)}') from e
-        raise StorageUnavailable(f'The storage failed on "{key}": {first_line(e)}') from e
+            raise StorageRefused(f'The storage refused access to "{key}": {first_line(e)}. {LOOK}') from e
+        raise StorageUnavailable(f'The storage failed on "{key}": {first_line(e)}. {LOOK}') from e
 
 
 def first_line(error: Exception) -> str:

@@ -35,7 +35,7 @@ from sqlalchemy.schema import CreateTable
 
 from lake_pipeline.errors import Terminal, Transient
 from lake_pipeline.settings import Settings
-from lake_pipeline.storage.failures import passing
+from lake_pipeline.storage.failures import opening, passing
 
 PARTITION = "_partition"
 # pyiceberg stops pruning manifests by an IN list above this many literals; then all files are planned.
@@ -73,7 +73,7 @@ class Tables:
     def catalog(self) -> Catalog:
         """The pyiceberg catalog, opened at first use."""
         if self._catalog is None:
-            with passing("the catalog"):
+            with opening(self._settings.catalog), passing("the catalog"):
                 self._catalog = open_catalog(self._settings)
         return self._catalog
 

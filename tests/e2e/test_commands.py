@@ -153,7 +153,8 @@ def test_lint(lake: Cli, sales: Dataset) -> None:
         (["run", "sales", "--partition", "yesterday"], "write it like"),
         (["run", "sales", "--partition", "2026-02-30"], "write it like"),
         (["run", "sales", "--partition", "1999-01-01"], "before the first partition"),
-        (["run", "sales", "--from", "2026-03-05", "--to", "2026-03-01"], "landed"),
+        (["run", "sales", "--from", "2026-03-05", "--to", "2026-03-01"], "is after"),
+        (["land", "sales", "defs", "--partition", DAY], "is a folder"),
         (["run", "airlines", "--partition", DAY], "no partitions"),
         (["land", "sales", "no.csv", "--partition", DAY], "no file"),
         (["land", "sales", "defs/sales/defs.yaml"], "--partition"),
@@ -189,6 +190,49 @@ def test_a_run_of_what_never_landed_fails(lake: Cli) -> None:
     assert said.json[0]["action"] == "failed"
     assert "landed" in said.json[0]["error"]
     assert lake("run", "sales", "--all").code == 2
+    shown = lake("run", "sales", "--partition", DAY).out
+    assert "nothing has landed; land files with: lake land sales FILE" in shown
+    assert "rejected" not in shown
+
+
+def test_a_run_says_which_files_were_refused(lake: Cli, tmp_path: Path) -> None:
+    """They have no rows to count: a partition without them is published, and nobody would look."""
+    (tmp_path / "notes.txt").write_text("x")
+    for name in (file(tmp_path, "good.csv", f"a,1,{DAY}"), tmp_path / "notes.txt"):
+        lake("land", "sales", name, "--partition", DAY)
+    shown = lake("run", "sales", "--partition", DAY)
+    assert shown.code == 0
+    assert f"{DAY} file refused: notes.txt: UNSUPPORTED_SUFFIX: " in shown.out
+    again = lake("run", "sales", "--partition", DAY, "--force", "--json")
+    assert [f["reason"] for f in again.json[0]["refused_files"]] == ["UNSUPPORTED_SUFFIX"]
+
+
+def test_a_failed_run_tells_its_own_reasons_once(
+    lake: Cli, sales: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And not those of the run before, whose outcome is still the newest."""
+    defs, module = sales.folder / "defs.yaml", tmp_path / "own_transform.py"
+    defs.write_text(defs.read_text() + "  transform: {python: 'own_transform:clean'}\n")
+    module.write_text("def clean(t):\n    return t.filter(1 / 0)\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    lake("land", "sales", file(tmp_path, "good.csv", f"a,1,{DAY}"), "--partition", DAY)
+    assert lake("run", "sales", "--partition", DAY).out.count("division by zero") == 1
+    monkeypatch.delitem(sys.modules, "own_transform")
+    module.unlink()
+    shown = lake("run", "sales", "--partition", DAY).out
+    assert "which cannot be imported" in shown
+    assert "division by zero" not in shown
+
+
+def test_lint_reads_the_contract_that_defs_yaml_names_and_both_files(lake: Cli, sales: Dataset) -> None:
+    (sales.folder / "contract.yaml").rename(sales.folder / "agreed.yaml")
+    defs = sales.folder / "defs.yaml"
+    defs.write_text(defs.read_text() + "  contract: agreed.yaml\n")
+    assert lake("contract", "lint", "sales").code == 0
+    defs.write_text(defs.read_text() + "  dedupe: 1\n")
+    (sales.folder / "agreed.yaml").write_text("kind: DataContract\n")
+    found = lake("contract", "lint", "sales", "--json").json
+    assert {Path(f["file"]).name for f in found} == {"agreed.yaml", "defs.yaml"}
 
 
 def test_no_root_and_no_folders(lake: Cli, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -206,7 +206,7 @@ def test_the_next_run_may_write_its_files_in_another_order(
 
 
 def restored(tmp_path: Path) -> Lake:
-    """The lake as it was before the last run: the same files, inodes and all, which are their identity."""
+    """The lake as it was before the last run: the same files, inodes and all."""
     lake = tmp_path / "lake"
     shutil.rmtree(lake)
     shutil.copytree(tmp_path / "before", lake, copy_function=same)

@@ -47,7 +47,13 @@ def problems(**attributes: Any) -> str:
 @pytest.mark.parametrize(
     ("attributes", "message"),
     [
-        ({"partition": DAILY}, 'partition: Extra inputs are not permitted. Did you mean "partitions"?'),
+        ({"partition": DAILY}, 'partition: there is no such attribute. Did you mean "partitions"?'),
+        (
+            {"formats": [{"type": "csv", "delimter": ";"}]},
+            'delimter: there is no such attribute. Did you mean "delimiter"?',
+        ),
+        ({"transform": "clean.py"}, '  transform: is neither a list of steps nor "python: module:function".'),
+        ({"partitions": {"by": "daily"}}, "  partitions: partitions by daily need a start"),
         ({"partitions": {"by": "daily"}}, "need a start, e.g. start: 2024-01-01"),
         ({"partitions": {"by": "weekly", "start": "2024-01-01"}}, "partitions.by: "),
         ({"partitions": {"column": "x"}}, "make sense only with by"),
