@@ -33,6 +33,7 @@ PASSING = re.compile(r"status code: (?:408|409|429)\b|<Code>(?:RequestTimeout|Sl
 RETRIES: Any = {"max_retries": 3, "retry_timeout": timedelta(seconds=30)}
 TIMEOUT = "300s"  # of one request
 CHUNK_BYTES = 8 * 1024 * 1024  # obstore's own streams are several times slower than ranges
+FILE_CHUNK_BYTES = 1024 * 1024  # of a file: new memory and the way to it cost more than another call
 
 
 class ObjectMissing(Terminal):
@@ -182,8 +183,8 @@ class ObjectStore:
 
 def _chunks(file: io.FileIO, meta: ObjectMeta) -> Iterator[bytes]:
     with file:
-        for start in range(0, meta.size, CHUNK_BYTES):
-            chunk = file.read(min(CHUNK_BYTES, meta.size - start))
+        for start in range(0, meta.size, FILE_CHUNK_BYTES):
+            chunk = file.read(min(FILE_CHUNK_BYTES, meta.size - start))
             if files.etag_of(file) != meta.etag:
                 raise ObjectChanged(
                     f'"{meta.key}" was changed while it was read; run again to take the new one.'
