@@ -18,10 +18,10 @@ from lake_pipeline.dqdl.subject import Engine, Group, RuleError
 class Answers:
     """Runs the shared scan and the rules' own queries. One that fails is an error of its rules only."""
 
-    def __init__(self, planned: Plan, engine: Engine) -> None:
+    def __init__(self, planned: Plan, engine: Engine, known: Mapping[Hashable, Mapping[Group, Row]]) -> None:
         self._planned = planned
         self._engine = engine
-        self._found: dict[Hashable, Mapping[Group, Row] | Failure] = {}
+        self._found: dict[Hashable, Mapping[Group, Row] | Failure] = {**known}
         self._scanned: dict[str, Mapping[Group, Row] | Failure] = {}
         self._scan(list(planned.aggregates))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -14,6 +14,7 @@ from lake_pipeline.dqdl.answers import Answers
 from lake_pipeline.dqdl.attempt import Failure, attempt
 from lake_pipeline.dqdl.composites import combined
 from lake_pipeline.dqdl.files import File
+from lake_pipeline.dqdl.measure import Row
 from lake_pipeline.dqdl.nodes import Rule, Ruleset
 from lake_pipeline.dqdl.outcomes import ERROR, FAILED, PASSED, Analysis, Evaluation, Outcome, RowBuilder
 from lake_pipeline.dqdl.parser import parse
@@ -62,15 +63,17 @@ def evaluate_by(
     files: Sequence[File] | Mapping[str, Sequence[File]] | None = None,
     history: History | Past | None = None,
     now: datetime | None = None,
+    known: Mapping[Hashable, Mapping[Group, Row]] | None = None,
 ) -> dict[str, Evaluation]:
     """One evaluation for each of ``keys``, the values of column ``by``; also for keys without rows.
 
     Equal to evaluating the rows of each key alone, without the column ``by``, at the cost of one scan.
     ``files`` may be those of each key. ``history`` may be a :class:`~lake_pipeline.dqdl.past.Past`, which is
-    asked for the history of each key, and told what was measured of it, in the order of ``keys``.
+    asked for the history of each key, and told what was measured of it, in the order of ``keys``. ``known``
+    is what was counted of the same rows before (:func:`~lake_pipeline.dqdl.keys.once_each`).
     """
     around = Surroundings(history, files)
-    data = data_of(table, sources, around, now)
+    data = replace(data_of(table, sources, around, now), known=known or {})
     if by not in data.table.columns:
         raise UsageError(f'There is no column "{by}" to group by.{did_you_mean(by, data.table.columns)}')
     grouped = data.table
@@ -80,7 +83,8 @@ def evaluate_by(
     if len(names) == 1:  # grouping by one more column would double what uniqueness costs
         around.turn(names[0])
         alone = grouped.filter(grouped[by] == names[0]).drop(by)
-        found = _evaluate(_ruleset(ruleset), replace(data, table=alone))
+        of_it = {query: {None: rows.get(names[0], {})} for query, rows in data.known.items()}
+        found = _evaluate(_ruleset(ruleset), replace(data, table=alone, known=of_it))
         around.judged(names[0], found[None].series)
         return {names[0]: found[None]}
     engine = replace(data.engine, by=by, keys=names)
@@ -135,7 +139,7 @@ def _in_memory(table: ir.Table) -> bool:
 
 def _evaluate(ruleset: Ruleset, data: Data) -> dict[Group, Evaluation]:
     planned = plan(ruleset.rules, data, ruleset.analyzers)
-    answers = Answers(planned, data.engine)
+    answers = Answers(planned, data.engine, data.known)
     alone = {rule for rule in planned.steps if data.engine.by is not None and _needs_own_scan(rule)}
     outcomes: dict[Rule, dict[Group, Outcome]] = {rule: {} for rule in planned.steps}
     analyses: dict[Group, tuple[Analysis, ...]] = {}
@@ -187,7 +191,8 @@ def _of_group(data: Data, group: Group) -> Data:
         return data
     data.around.turn(group)
     alone = data.table.filter(data.table[by] == group).drop(by)
-    return replace(data, engine=Engine(data.engine.connection), table=alone, around=data.around.fixed())
+    engine, around = Engine(data.engine.connection), data.around.fixed()
+    return replace(data, engine=engine, table=alone, around=around, known={})
 
 
 def _row_builder(ruleset: Ruleset, data: Data, outcomes: Sequence[Outcome]) -> RowBuilder:

@@ -6,7 +6,7 @@ are grouped by the keys themselves. A unique key costs one grouping of 8-byte va
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from functools import cache, partial, reduce
 from operator import and_, or_
 from typing import Any, cast
@@ -40,6 +40,12 @@ def hash_of(value: ir.Value, backend: str) -> ir.Value:
     """The backend's 64-bit hash of a value."""
     name = HASHES.get(backend)
     return _builtin(name, value.type())(value) if name else value.hash()
+
+
+def once_each(name: str, rows: Mapping[str, int]) -> dict[Hashable, Mapping[Group, Row]]:
+    """What `occurrences` finds of a column in which no value occurs twice. rows: those with a value, by group."""
+    counts = {group: {"present": n, "once": n, "distinct": n} for group, n in rows.items()}
+    return {("occurrences", (name,), None, False): counts}
 
 
 def occurrences(subject: Subject, names: tuple[str, ...], *, all_null: bool = False) -> Query:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
@@ -21,10 +21,10 @@ from lake_pipeline.dqdl import sql
 from lake_pipeline.dqdl.analyzers import analyzer
 from lake_pipeline.dqdl.attempt import Failure, attempt
 from lake_pipeline.dqdl.clock import at
-from lake_pipeline.dqdl.measure import MEASURES, Measure
+from lake_pipeline.dqdl.measure import MEASURES, Measure, Row
 from lake_pipeline.dqdl.nodes import AnyRule, Composite, Rule
 from lake_pipeline.dqdl.past import Surroundings
-from lake_pipeline.dqdl.subject import Engine, RuleError, Subject
+from lake_pipeline.dqdl.subject import Engine, Group, RuleError, Subject
 
 # Names of the types of a condition, and of NULL, in DuckDB and in Spark.
 TRUTH = ("boolean", '"null"', "null", "void")
@@ -56,7 +56,7 @@ class Plan:
 
 @dataclass(frozen=True)
 class Data:
-    """What the rules are evaluated on."""
+    """What the rules are evaluated on. known: answers to queries, by their keys, that need not be asked."""
 
     engine: Engine
     table: ir.Table
@@ -64,6 +64,7 @@ class Data:
     now: datetime
     around: Surroundings = field(default_factory=Surroundings)
     hidden: tuple[str, ...] = ()
+    known: Mapping[Hashable, Mapping[Group, Row]] = field(default_factory=dict)
 
     @property
     def columns(self) -> tuple[str, ...]:

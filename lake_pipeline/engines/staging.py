@@ -6,7 +6,7 @@ Partitions share every scan; the files, and all counts, are by partition.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import pyarrow as pa
@@ -15,7 +15,7 @@ from lake_pipeline.datasets import Dataset
 from lake_pipeline.engines.casts import Expr
 from lake_pipeline.engines.engine import Engine, QueryFailed
 from lake_pipeline.engines.parts import OutputFile
-from lake_pipeline.engines.transform import Transformed, TransformError, losers, transform
+from lake_pipeline.engines.transform import Losers, Transformed, TransformError, losers, transform
 from lake_pipeline.formats.packs import Text
 
 
@@ -23,13 +23,15 @@ from lake_pipeline.formats.packs import Text
 class Staged:
     """Staged partitions.
 
-    filtered, duplicates: rows by partition. losers: the rows (lineage) that lost their key.
+    filtered, duplicates: rows by partition. losers: the rows (lineage) that lost their key. single: where none
+    did, by partition the rows that have a key.
     """
 
     files: tuple[OutputFile, ...]
     filtered: Mapping[str, int]
     duplicates: Mapping[str, int]
     losers: Expr | None = None
+    single: Mapping[str, int] = field(default_factory=dict)
 
     def rows(self, partition: str) -> int:
         """Staged rows of a partition."""
@@ -66,12 +68,12 @@ def _staged(
     validated = engine.table(backend, files)
     made = transform(validated, dataset, backend)
     rule = dataset.config.deduplicate
-    lost = None
+    found = Losers()
     if rule:
         names = pa.table({"_source": list(landing), "_landed": list(landing.values())})
         order = engine.arrow(backend, names)
-        lost = losers(made.table, rule, order, backend, alone=len(partitions) == 1)
-        lost = engine.keep(backend, lost) if lost is not None else None
+        found = losers(made.table, rule, order, backend, partitions)
+    lost = engine.keep(backend, found.rows) if found.rows is not None else None
     table = made.table if lost is None else made.table.anti_join(lost, ["_source", "_record"])
     staged = engine.copy(backend, table, "curated", partitions, {"_source": landing})
     return Staged(
@@ -81,6 +83,7 @@ def _staged(
         if lost is not None
         else {},
         losers=lost,
+        single=found.single,
     )
 
 

@@ -6,7 +6,7 @@ loser of its key; never as what is left of a subtraction.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import reduce
 from typing import Any
@@ -199,24 +199,39 @@ STEP_COLUMNS: Mapping[type, Any] = {
 }
 
 
+@dataclass(frozen=True)
+class Losers:
+    """What deduplication drops.
+
+    rows: (``_partition``, ``_source``, ``_record``) of those that lose to another with their key; None if there are
+    none. single: where there are none, by partition the rows that have a key, each its own.
+    """
+
+    rows: Expr | None = None
+    single: Mapping[str, int] = field(default_factory=dict)
+
+
 def losers(
-    table: Expr, rule: Deduplicate, landing_order: Expr, connection: Any, alone: bool = False
-) -> Expr | None:
-    """The rows (``_partition``, ``_source``, ``_record``) that lose to another with their key; None if there are none.
+    table: Expr, rule: Deduplicate, landing_order: Expr, connection: Any, partitions: Sequence[str]
+) -> Losers:
+    """What deduplication drops of the rows of some partitions.
 
     Keys are first compared by hash: only rows whose hash occurs twice are ranked, so that data without
     duplicates costs one grouping of 8-byte values. A key with a NULL in it equals no other.
-    `landing_order` has ``_source`` and ``_landed``, the position in which objects landed. `alone`: whether
-    all rows are of one partition.
+    `landing_order` has ``_source`` and ``_landed``, the position in which objects landed.
     """
     backend = connection.name
+    by = [] if len(partitions) == 1 else ["_partition"]
     columns = [hash_of(table[name], backend).name(f"__h{i}") for i, name in enumerate(rule.key)]
     present = reduce(lambda a, b: a & b, [table[name].notnull() for name in rule.key])
-    names = [*([] if alone else ["_partition"]), *(f"__h{i}" for i in range(len(rule.key)))]
+    names = [*by, *(f"__h{i}" for i in range(len(rule.key)))]
     hashed = table.filter(present).select("_partition", *columns).select(*names)
-    twice = hashed.group_by(names).aggregate(__n=hashed.count()).filter(lambda t: t["__n"] > 1)
-    if int(twice.count().execute()) == 0:
-        return None
+    keys = hashed.group_by(names).aggregate(__n=hashed.count())
+    counts = keys.aggregate(rows=keys["__n"].sum().fill_null(0), keys=keys.count(), by=by).to_pyarrow()
+    found = {c.get("_partition", partitions[0]): (int(c["rows"]), int(c["keys"])) for c in counts.to_pylist()}
+    if all(rows == keys for rows, keys in found.values()):
+        return Losers(single={p: rows for p, (rows, _) in found.items()})
+    twice = keys.filter(keys["__n"] > 1)
     rows = table.filter(present).select(*dict.fromkeys([*rule.key, *rule.order_by, *LINEAGE]))
     rows = rows.mutate(**{f"__h{i}": hash_of(rows[name], backend) for i, name in enumerate(rule.key)})
     candidates = rows.semi_join(twice, names).left_join(landing_order, "_source")
@@ -227,4 +242,4 @@ def losers(
         order_by=[ibis.desc(o) if rule.keep == "last" else ibis.asc(o) for o in order],
     )
     ranked = candidates.mutate(__rank=ibis.row_number().over(window))
-    return ranked.filter(ranked["__rank"] > 0).select(*LINEAGE)
+    return Losers(ranked.filter(ranked["__rank"] > 0).select(*LINEAGE))

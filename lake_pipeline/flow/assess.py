@@ -102,6 +102,7 @@ def assess(work: Work, request: Request) -> Assessed:
             files={c.partition: landed_files(c.manifest, c.validated.receipts, raw) for c in todo},
             now=work.at,
             sifted=sifted,
+            single=None if sifted.rows else single_key(work, staged),
         )
     return Assessed(
         tuple(
@@ -111,6 +112,20 @@ def assess(work: Work, request: Request) -> Assessed:
 
 
 STEP = Step("curate", assess, Request, Assessed)
+
+
+def single_key(work: Work, staged: Staged) -> tuple[str, Mapping[str, int]] | None:
+    """What deduplication has found out about the uniqueness of a column, which is costly to find out twice.
+
+    It looked at the rows on their way into the staged files. Were there more in the files, the balance would tell.
+    """
+    rule = work.dataset.config.deduplicate
+    if rule is None or len(rule.key) != 1 or not staged.single:
+        return None
+    floating = work.dataset.contract.column(
+        rule.key[0]
+    ).type.ibis.is_floating()  # NaN is a value here, and none there
+    return None if floating else (rule.key[0], staged.single)
 
 
 def history_of(work: Work, todo: list[Candidate]) -> MetricHistory:

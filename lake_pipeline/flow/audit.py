@@ -13,6 +13,7 @@ from typing import Any
 from lake_pipeline import dqdl
 from lake_pipeline.contracts import Contract, QualityRule
 from lake_pipeline.datasets import Dataset
+from lake_pipeline.dqdl.keys import once_each
 from lake_pipeline.dqdl.outcomes import ERROR
 from lake_pipeline.engines.casts import Expr
 from lake_pipeline.flow.sift import Sifted, visible
@@ -69,12 +70,13 @@ def audit(
     files: Mapping[str, Sequence[dqdl.File]] | None = None,
     now: datetime | None = None,
     sifted: Sifted | None = None,
+    single: tuple[str, Mapping[str, int]] | None = None,
 ) -> dict[str, tuple[Verdict, ...]]:
     """The verdicts of each partition on the staged rows, in the order of `check_names`, without the balance.
 
     history: what rules look back at; it is told what is measured of each partition. files: the landed files of
     each partition. now: the run's time. sifted: what the rules that quarantine rows found; `staged` is then the
-    rows that stay.
+    rows that stay. single: a column that was found to have no value twice, and by partition its rows with a value.
     """
     # pandera is slow to import, and most runs change nothing
     from lake_pipeline.flow.schema import schema_faults
@@ -88,7 +90,14 @@ def audit(
         ruleset = dqdl.Ruleset((*rules, *implied), contract.analyzers)
         past = AfterSifting(history, sifted) if history is not None and sifted is not None else history
         found = dqdl.evaluate_by(
-            ruleset, visible(staged), keys=partitions, sources=sources, files=files, history=past, now=now
+            ruleset,
+            visible(staged),
+            keys=partitions,
+            sources=sources,
+            files=files,
+            history=past,
+            now=now,
+            known=once_each(*single) if single else None,
         )
     broken = schema_faults(contract, staged, partitions)
     verdicts = {}

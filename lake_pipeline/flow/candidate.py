@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 from lake_pipeline.flow.state import Manifest, Outcome, Receipt
 from lake_pipeline.flow.validate import Validated
@@ -24,7 +25,7 @@ class Candidate:
     published: Outcome | None
     known: frozenset[str] = frozenset()
 
-    @property
+    @cached_property
     def landing(self) -> dict[str, int]:
         """The objects whose rows count, and the position in which they landed."""
         validated = {r.id for r in self.validated.receipts}

@@ -98,6 +98,8 @@ def _kept(candidate: Candidate, place: Place) -> Candidate:
     if candidate.refused or candidate.spooled is None:
         return candidate
     parts = tuple(place.keep(p) if isinstance(p, Path) else p for p in candidate.spooled.parts)
+    if parts == candidate.spooled.parts:
+        return candidate
     return replace(candidate, spooled=replace(candidate.spooled, parts=parts))
 
 

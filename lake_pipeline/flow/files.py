@@ -52,7 +52,7 @@ def put(store: ObjectStore, key: str, file: OutputFile) -> str:
     if isinstance(file.path, Remote) and file.path.root == store.root:
         store.move(file.path.key, key)
     elif not store.exists(key):
-        store.write(key, on_disk(file.path))
+        store.adopt(key, on_disk(file.path))
     return store.uri(key)
 
 

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from datetime import datetime
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any, Literal
 
 from lake_pipeline.datasets import Dataset
@@ -282,11 +282,16 @@ def document_of(value: Any) -> dict[str, Any]:
 
 def _plain(value: Any) -> Any:
     """What `dataclasses.asdict` makes of state documents, which nobody changes: nothing is copied."""
+    if names := _field_names(type(value)):
+        return {name: _plain(getattr(value, name)) for name in names}
     if isinstance(value, tuple):
         return [_plain(v) for v in value] if value and not isinstance(value[0], str) else value
-    if is_dataclass(value):
-        return {f.name: _plain(getattr(value, f.name)) for f in fields(value)}
     return value
+
+
+@cache
+def _field_names(kind: type) -> tuple[str, ...]:
+    return tuple(f.name for f in fields(kind)) if is_dataclass(kind) else ()
 
 
 def manifest_of(document: Mapping[str, Any], number: int) -> Manifest:

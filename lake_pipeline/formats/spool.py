@@ -55,7 +55,7 @@ def check_size(meta: ObjectMeta, smallest: int, largest: int) -> None:
 
 
 def spool(
-    chunks: Iterable[memoryview], name: str, form: Format, target: Path, packs: Packs | None = None
+    chunks: Iterable[bytes | memoryview], name: str, form: Format, target: Path, packs: Packs | None = None
 ) -> Spooled:
     """Write the object to `target` (with ``.1``, ``.2`` … for further parts); raises `Refused`.
 
@@ -108,7 +108,7 @@ def beginning(texts: Iterator[bytes], limit: int) -> tuple[bytes, bool]:
     return b"".join(taken), True
 
 
-def hashed(chunks: Iterable[memoryview], sha: hashlib._Hash, behind: Behind) -> Iterator[bytes]:
+def hashed(chunks: Iterable[bytes | memoryview], sha: hashlib._Hash, behind: Behind) -> Iterator[bytes]:
     """The chunks, fed to the hash as they pass."""
     for chunk in chunks:
         data = bytes(chunk)
