@@ -6,7 +6,7 @@ import uuid
 from pathlib import Path
 
 import pytest
-from conftest import S3Server
+from servers import S3Server
 from lakes import DAY, actions, check_law, csv, make_dataset, put, run
 
 from lake_pipeline.settings import ZONES, Settings
