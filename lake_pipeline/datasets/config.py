@@ -7,7 +7,9 @@ the lake does with it. Every field has one meaning, listed here and nowhere else
 from __future__ import annotations
 
 import re
+from datetime import date
 from typing import Annotated, Any, Literal, Self
+from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
@@ -124,6 +126,24 @@ class Partitions(Value):
         if self.by == "none" and (self.start or self.column):
             raise ValueError("start and column make sense only with by: monthly, daily or hourly")
         return self
+
+    @field_validator("start", "end")
+    @classmethod
+    def _date(cls, value: str) -> str:
+        try:
+            date.fromisoformat(value or "2013-01-01")
+        except ValueError as e:
+            raise ValueError(f'"{value}" is no date; write it like 2013-01-01') from e
+        return value
+
+    @field_validator("timezone")
+    @classmethod
+    def _zone(cls, value: str) -> str:
+        try:
+            ZoneInfo(value)
+        except (ValueError, LookupError, OSError) as e:
+            raise ValueError(f'"{value}" is no time zone; write it like Europe/Berlin') from e
+        return value
 
 
 class Deduplicate(Value):

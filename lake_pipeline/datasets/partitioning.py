@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
+from zoneinfo import ZoneInfo
 
 from lake_pipeline.datasets.config import Partitions
 from lake_pipeline.errors import UsageError
@@ -152,7 +153,21 @@ def check_key(partitions: Partitions, key: str) -> str:
         raise UsageError(f'"{key}" is before the first partition, {partitions.start}.')
     if partitions.end and key >= datetime.fromisoformat(partitions.end).strftime(fmt):
         raise UsageError(f'"{key}" is after the last partition; the dataset ends before {partitions.end}.')
+    if partitions.by == "hourly" and not exists(moment, partitions.timezone):
+        raise UsageError(
+            f'"{key}" does not exist in {partitions.timezone}: clocks went forward over that hour.'
+        )
     return floor(partitions.by, moment).strftime(fmt)
+
+
+def exists(hour: datetime, timezone: str) -> bool:
+    """Whether clocks in the time zone ever show that hour.
+
+    >>> exists(datetime(2026, 3, 29, 2), "Europe/Berlin"), exists(datetime(2026, 10, 25, 2), "Europe/Berlin")
+    (False, True)
+    """
+    local = hour.replace(tzinfo=ZoneInfo(timezone))
+    return local.astimezone(UTC).astimezone(ZoneInfo(timezone)).replace(tzinfo=None) == hour
 
 
 def misfit(partitions: Partitions, key: str) -> str:
@@ -176,7 +191,10 @@ def following(partitions: Partitions, key: str) -> str:
     step = {"hourly": timedelta(hours=1), "daily": timedelta(days=1), "monthly": timedelta(days=31)}[
         partitions.by
     ]
-    return floor(partitions.by, moment + step).strftime(KEY_FORMAT[partitions.by])
+    then = floor(partitions.by, moment + step)
+    while partitions.by == "hourly" and not exists(then, partitions.timezone):
+        then += step
+    return then.strftime(KEY_FORMAT[partitions.by])
 
 
 def keys_between(partitions: Partitions, first: str, last: str) -> list[str]:

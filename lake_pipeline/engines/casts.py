@@ -19,6 +19,10 @@ array      a JSON array whose items cast                 ·
 =========  ============================================  ===================================================
 
 Everything else fails: ``1_000``, ``1,000``, ``0x1F``, ``NaN``, ``Infinity``, ``2026-02-30``, an empty text.
+
+A JSON number keeps its value in a string column, and, where it has fewer than 17 digits, not its text: ``1.10`` is read
+as ``1.1``, and ``1e5`` as ``100000.0``. Where the text matters, as in a version or an account number, have it sent as a
+JSON string. Whole numbers, and numbers of 17 digits and more, stay as they are written.
 """
 
 from __future__ import annotations

@@ -24,7 +24,7 @@ from sqlalchemy.exc import OperationalError
 from lake_pipeline.errors import LakeError, Terminal, Transient
 from lake_pipeline.settings import Settings
 from lake_pipeline.storage import Lake, objects, tables
-from lake_pipeline.storage.failures import is_passing
+from lake_pipeline.storage.failures import CatalogRefused, is_passing
 
 SCHEMA = pa.schema([("id", pa.int64()), ("_partition", pa.string())])
 
@@ -189,7 +189,7 @@ def test_a_catalog_that_is_locked(tmp_path: Path) -> None:
 
 def test_a_catalog_that_cannot_be_is_no_passing_failure(tmp_path: Path) -> None:
     lake = Lake(Settings.at(str(tmp_path / "lake"), catalog="sqlite:////dev/null/no/c.db"))
-    with pytest.raises(OperationalError):
+    with pytest.raises(CatalogRefused, match="unable to open"):
         lake.tables.table("curated.sales")
 
 

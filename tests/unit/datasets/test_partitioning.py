@@ -13,6 +13,7 @@ from lake_pipeline.datasets.partitioning import (
     check_key,
     following,
     keys_between,
+    misfit,
     runs_of,
 )
 from lake_pipeline.errors import UsageError
@@ -188,3 +189,19 @@ def test_windows_follow_one_another_without_gaps(moment: object, by: str) -> Non
     after = following(BY[by], key)
     assert after > key
     assert runs_of(BY[by], [after, key]) == [[key, after]]
+
+
+def test_an_hour_that_clocks_skip_is_no_partition() -> None:
+    """Dagster has none of that name: what landed there would wait for ever."""
+    berlin = Partitions(by="hourly", start="2026-01-01", timezone="Europe/Berlin")
+    with pytest.raises(UsageError, match="clocks went forward"):
+        check_key(berlin, "2026-03-29-02:00")
+    assert misfit(berlin, "2026-03-29-02:00")
+    assert keys_between(berlin, "2026-03-29-01:00", "2026-03-29-04:00") == [
+        *("2026-03-29-01:00", "2026-03-29-03:00", "2026-03-29-04:00"),
+    ]
+    assert runs_of(berlin, ["2026-03-29-01:00", "2026-03-29-03:00"]) == [
+        ["2026-03-29-01:00", "2026-03-29-03:00"]
+    ]
+    assert check_key(berlin, "2026-10-25-02:00") == "2026-10-25-02:00"
+    assert check_key(Partitions(by="hourly", start="2026-01-01"), "2026-03-29-02:00") == "2026-03-29-02:00"
