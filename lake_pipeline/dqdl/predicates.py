@@ -18,10 +18,8 @@ from lake_pipeline.dqdl.subject import RuleError, Subject, is_text, present
 
 INT64 = range(-(2**63), 2**63)
 DIGITS = 38  # of the widest decimal
-BEFORE, AFTER = (
-    20,
-    17,
-)  # so many before and after the point that it can be compared with any double and 64-bit integer
+# Digits before and after the point of a decimal that can be compared with any double and 64-bit integer.
+BEFORE, AFTER = 20, 17
 MEMBERSHIP = frozenset(("=", "!=", "in", "not in"))
 NEGATIVE = frozenset(("!=", "not in"))
 COMPARISONS: dict[str, Callable[..., ir.BooleanValue]] = {
