@@ -109,7 +109,8 @@ def _same_files(subject: Subject, algorithm: str) -> Finding:
         or checksum(first[name], algorithm) != checksum(second[name], algorithm)
     ]
     share = 1.0 - len(different) / len(names)
-    reason = f"Files that differ: {_some(different)}" if different else None
+    shown = [name or first[name].uri for name in different]  # of two single files, the first
+    reason = f"Files that differ: {_some(shown)}" if different else None
     return Finding(not different, {metric: share}, reason)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Sequence
+from decimal import Decimal
 from typing import Any, cast
 
 import ibis
@@ -15,6 +16,10 @@ from lake_pipeline.dqdl.conditions import day_of, worth
 from lake_pipeline.dqdl.rules import DATE, NUMBER, STRING
 from lake_pipeline.dqdl.subject import RuleError, Subject, is_text, present
 
+INT64 = range(-(2**63), 2**63)
+DIGITS = 38  # of the widest decimal
+# Digits before and after the point of a decimal that can be compared with any double and 64-bit integer.
+BEFORE, AFTER = 20, 17
 MEMBERSHIP = frozenset(("=", "!=", "in", "not in"))
 NEGATIVE = frozenset(("!=", "not in"))
 COMPARISONS: dict[str, Callable[..., ir.BooleanValue]] = {
@@ -106,7 +111,9 @@ def _numbers(subject: Subject, condition: nodes.Condition, column: ir.Value, nam
     if not plain:
         return _only_null(condition, column)
     history = subject.history_of(f"Column.{name}.ColumnValues.Compliance")
-    return compare(_as_number(column, condition.op, name), condition.op, [_number(o, history) for o in plain])
+    number = _as_number(column, condition.op, name)
+    operands = [_number(o, history, number.type()) for o in plain]
+    return compare(_as_double_if_wide(number, operands), condition.op, operands)
 
 
 def _as_number(column: ir.Value, op: str, name: str) -> ir.Value:
@@ -117,10 +124,26 @@ def _as_number(column: ir.Value, op: str, name: str) -> ir.Value:
     raise RuleError(f'Column "{name}" is {column.type()}, which does not compare ({op}) with numbers')
 
 
-def _number(operand: nodes.Operand, history: Sequence[float]) -> float | int:
-    """The number as an integer where it is written as one, so that 64-bit integers compare exactly."""
-    if isinstance(operand, nodes.Number) and "." not in operand.text and len(operand.text) <= 18:
-        return int(operand.text)
+def _as_double_if_wide(number: ir.Value, operands: Sequence[Any]) -> ir.Value:
+    """A decimal that no decimal type can hold together with the operands, as a double: engines would lose it."""
+    kind = number.type()
+    if not isinstance(kind, dt.Decimal) or (
+        kind.scale == 0 and not any(isinstance(o, float) for o in operands)
+    ):
+        return number
+    scale = DIGITS if kind.scale is None else kind.scale
+    before = DIGITS if kind.precision is None else kind.precision - scale
+    return number.cast(dt.float64) if before > BEFORE or scale > AFTER else number
+
+
+def _number(operand: nodes.Operand, history: Sequence[float], kind: dt.DataType) -> Any:
+    """The number, exactly where it is written as an integer and compared with integers or decimals of no fraction."""
+    if isinstance(operand, nodes.Number) and "." not in operand.text and len(operand.text) <= DIGITS:
+        whole = int(operand.text)
+        if whole in INT64:
+            return whole
+        if isinstance(kind, dt.Decimal) and kind.scale == 0:
+            return ibis.literal(Decimal(whole), dt.Decimal(DIGITS, 0))
     return worth(operand, history)
 
 

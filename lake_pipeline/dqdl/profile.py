@@ -25,6 +25,7 @@ PATTERNS = (
 # Types that a text may be meant as, narrow before wide.
 MEANT = ("BOOLEAN", "INTEGRAL", "DOUBLE", "DATE", "TIMESTAMP")
 MOST_LISTED = 10
+LONGEST_LISTED = 60
 
 
 @dataclass(frozen=True)
@@ -92,9 +93,11 @@ def _of_text(column: ir.StringValue) -> dict[str, ir.Scalar]:
 
 
 def _listed(table: ir.Table, column: str, found: Mapping[str, Any]) -> tuple[Any, ...]:
-    """The distinct values of a text, when each of few occurs often."""
+    """The distinct values of a text, when each of few occurs often, and they are short."""
     few = min(MOST_LISTED, (found["values"] or 0) // 2)
     if not table[column].type().is_string() or not 0 < found["distinct"] <= few:
+        return ()
+    if found["longest"] > LONGEST_LISTED:
         return ()
     rows = table.filter(table[column].notnull()).select(v=table[column]).distinct().order_by("v")
     return tuple(row["v"] for row in rows.to_pyarrow().to_pylist())

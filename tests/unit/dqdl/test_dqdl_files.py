@@ -104,3 +104,10 @@ def test_groups_and_analyzers() -> None:
         "Dataset.*.FileFreshness.Maximum": 30.0,
         "Dataset.*.FileUniqueness": 1.0,
     }
+
+
+def test_files_that_differ_are_named() -> None:
+    other = FileInfo("s3://b/x/c.csv", 9, NOW, sha256="99")
+    assert "differ: s3://b/in/a.csv" in str(
+        one('FileMatch "s3://b/in/a.csv" "s3://b/x/c.csv"', [A, other]).reason
+    )

@@ -86,3 +86,12 @@ def test_the_data_meets_what_it_proposed(table: pa.Table) -> None:
     assert parse(str(ruleset)) == ruleset
     found = evaluate(ruleset, table)
     assert found.passed, [o for o in found.outcomes if not o.passed]
+
+
+def test_long_texts_are_not_listed() -> None:
+    assert proposed({"c": ["é" * 99] * 4}) == {
+        "RowCount between 1 and 9",
+        "ColumnCount = 1",
+        'IsComplete "c"',
+        'ColumnLength "c" = 99',
+    }

@@ -99,6 +99,40 @@ def test_large_integers_are_exact(on_engine: Any) -> None:
     assert evaluate(f"Rules = [ {rules} ]", table).passed
 
 
+def test_large_integers_are_told_apart(on_engine: Any) -> None:
+    """One from another, though they are one number as doubles."""
+    most, widest = 2**63 - 1, 10**38 - 2
+    whole = pa.table({"i": pa.array([most]), "d": pa.array([Decimal(widest)], pa.decimal128(38, 0))})
+    rules = f"""Rules = [
+        ColumnValues "i" = {most}, ColumnValues "i" != {most - 1}, ColumnValues "i" > {most - 1},
+        ColumnValues "i" not in [{most - 1},1], ColumnValues "i" < {10 * most}, ColumnValues "i" > -{10 * most},
+        ColumnValues "d" = {widest}, ColumnValues "d" != {widest + 1}, ColumnValues "d" > {widest - 1},
+        ColumnValues "d" between {widest - 1} and {widest + 1}, ColumnValues "d" in [1,{widest}],
+        ColumnValues "d" not in [{widest - 1},{widest + 1}], ColumnValues "d" > 1.5
+    ]"""
+    found = evaluate(rules, on_engine(whole))
+    assert found.passed, [o for o in found.outcomes if not o.passed]
+
+
+@pytest.mark.parametrize(("digits", "scale"), [(38, 0), (38, 2), (38, 18), (38, 37), (20, 2), (10, 2)])
+def test_decimals_of_any_width_are_compared(digits: int, scale: int, on_engine: Any) -> None:
+    values = [Decimal("1.5").quantize(Decimal(1).scaleb(-min(scale, 1))), Decimal(0), None]
+    if digits - scale > 9:
+        values.append(Decimal(10 ** (digits - scale) - 1))
+    table = on_engine(pa.table({"d": pa.array(values, pa.decimal128(digits, scale))}))
+    rules = """ColumnValues "d" >= -0.000001 {w}, ColumnValues "d" != 50 {w}, ColumnValues "d" not in [1.7,-3,123456789] {w},
+        ColumnValues "d" > -33.333333333333336 {w}, ColumnValues "d" > -9223372036854775808 {w},
+        ColumnValues "d" != last(), ColumnValues "d" > (0 - avg(last(3))) {w}"""
+    present = 'where "d is not null"'
+    history = {"Column.d.ColumnValues.Compliance": [1 / 3, 0.7, 1e9 / 7]}
+    found = evaluate(
+        f"Rules = [ {rules.format(w=present)} ]",
+        table,
+        history=history,
+    )
+    assert found.passed, [o for o in found.outcomes if not o.passed]
+
+
 def test_decimals_of_38_digits(on_engine: Any) -> None:
     values = [Decimal(10**37 + i) for i in range(30)]
     table = on_engine(pa.table({"c": pa.array([*values, None], pa.decimal128(38, 0))}))
