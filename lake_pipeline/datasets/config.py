@@ -7,6 +7,7 @@ the lake does with it. Every field has one meaning, listed here and nowhere else
 from __future__ import annotations
 
 import re
+from functools import cached_property
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
@@ -30,7 +31,7 @@ class FileFormat(Value):
         (), description="file suffixes of this format; the format's own by default"
     )
 
-    @property
+    @cached_property
     def endings(self) -> tuple[str, ...]:
         """The suffixes, the default ones with their compressed forms where none are given."""
         return self.suffixes or tuple(s + z for s in DEFAULT_SUFFIXES[self.type] for z in ("", ".gz", ".zst"))  # type: ignore[attr-defined]
