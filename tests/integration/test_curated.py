@@ -213,11 +213,16 @@ def test_what_deduplication_counted_is_what_the_rules_would_find(
     columns = {**COLUMNS, "id": {"logicalType": "string"}}
     rules = 'IsUnique "id", IsPrimaryKey "id", UniqueValueRatio "id" = 1.0, RowCount > 0'
     found = []
-    counts: list[object] = []
-    monkeypatch.setattr(
-        keys, "occurrences_of", lambda *a, count=keys.occurrences_of: counts.append(a) or count(*a)
-    )
-    for name, more in (("plain", {}), ("single", {"deduplicate": {"key": ["id"]}})):
+    counts = []
+    occurrences_of = keys.occurrences_of
+
+    def counting(*arguments: Any) -> Any:
+        counts.append(arguments)
+        return occurrences_of(*arguments)
+
+    monkeypatch.setattr(keys, "occurrences_of", counting)
+    ways: dict[str, dict[str, Any]] = {"plain": {}, "single": {"deduplicate": {"key": ["id"]}}}
+    for name, more in ways.items():
         sales = make_dataset(tmp_path / "defs", name, columns=columns, warnings=rules, **more)
         put(lake_folder, sales, "a.csv", csv("a,1,2026-03-01", "b,1,2026-03-01", ",1,2026-03-01"))
         put(lake_folder, sales, "a.csv", csv("a,1,2026-03-02"), NEXT)
