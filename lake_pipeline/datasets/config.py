@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from datetime import date
+from functools import cached_property
 from typing import Annotated, Any, Literal, Self
 from zoneinfo import ZoneInfo
 
@@ -32,7 +33,7 @@ class FileFormat(Value):
         (), description="file suffixes of this format; the format's own by default"
     )
 
-    @property
+    @cached_property
     def endings(self) -> tuple[str, ...]:
         """The suffixes, the default ones with their compressed forms where none are given."""
         return self.suffixes or tuple(s + z for s in DEFAULT_SUFFIXES[self.type] for z in ("", ".gz", ".zst"))  # type: ignore[attr-defined]

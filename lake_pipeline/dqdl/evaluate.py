@@ -83,7 +83,9 @@ def evaluate_by(
     if len(names) == 1:  # grouping by one more column would double what uniqueness costs
         around.turn(names[0])
         alone = grouped.filter(grouped[by] == names[0]).drop(by)
-        of_it = {query: {None: rows.get(names[0], {})} for query, rows in data.known.items()}
+        of_it: dict[Hashable, Mapping[Group, Row]] = {
+            query: {None: rows.get(names[0], {})} for query, rows in data.known.items()
+        }
         found = _evaluate(_ruleset(ruleset), replace(data, table=alone, known=of_it))
         around.judged(names[0], found[None].series)
         return {names[0]: found[None]}

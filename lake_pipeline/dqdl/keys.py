@@ -44,7 +44,7 @@ def hash_of(value: ir.Value, backend: str) -> ir.Value:
 
 def once_each(name: str, rows: Mapping[str, int]) -> dict[Hashable, Mapping[Group, Row]]:
     """What `occurrences` finds of a column in which no value occurs twice. rows: those with a value, by group."""
-    counts = {group: {"present": n, "once": n, "distinct": n} for group, n in rows.items()}
+    counts: dict[Group, Row] = {group: {"present": n, "once": n, "distinct": n} for group, n in rows.items()}
     return {("occurrences", (name,), None, False): counts}
 
 

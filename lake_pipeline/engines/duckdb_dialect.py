@@ -83,8 +83,15 @@ def structure(shape: dt.DataType) -> Any:
 
 
 def sql_of(expression: Expr) -> str:
-    """An expression as DuckDB's SQL."""
-    return str(ibis.to_sql(expression, dialect="duckdb", pretty=False))
+    """An expression as DuckDB's SQL, a select within a select as it is written.
+
+    Ibis makes one of them, in which DuckDB computes again what is named within a CASE.
+    """
+    before, ibis.options.sql.fuse_selects = ibis.options.sql.fuse_selects, False
+    try:
+        return str(ibis.to_sql(expression, dialect="duckdb", pretty=False))
+    finally:
+        ibis.options.sql.fuse_selects = before
 
 
 def quoted(text: str) -> str:

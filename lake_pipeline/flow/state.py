@@ -282,7 +282,7 @@ def document_of(value: Any) -> dict[str, Any]:
 
 def _plain(value: Any) -> Any:
     """What `dataclasses.asdict` makes of state documents, which nobody changes: nothing is copied."""
-    if names := _field_names(type(value)):
+    if names := _field_names(value.__class__):
         return {name: _plain(getattr(value, name)) for name in names}
     if isinstance(value, tuple):
         return [_plain(v) for v in value] if value and not isinstance(value[0], str) else value

@@ -21,6 +21,7 @@ from lakes import (
 )
 
 from lake_pipeline.datasets import Dataset
+from lake_pipeline.dqdl import keys
 from lake_pipeline.storage import Lake
 
 UNIQUE = 'IsUnique "id"'
@@ -197,6 +198,35 @@ def test_rows_without_a_key_are_no_duplicates(lake_folder: Lake, tmp_path: Path)
     put(lake_folder, sales, "a.csv", csv(",1,2026-03-01", ",1,2026-03-01", "a,1,2026-03-01"))
     run(lake_folder, sales)
     assert len(check_law(lake_folder, sales).curated) == 3
+
+
+@pytest.mark.parametrize("partitions", [(DAY,), (DAY, NEXT)], ids=["alone", "together"])
+def test_what_deduplication_counted_is_what_the_rules_would_find(
+    lake_folder: Lake, tmp_path: Path, partitions: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    columns = {**COLUMNS, "id": {"logicalType": "string"}}
+    rules = 'IsUnique "id", IsPrimaryKey "id", UniqueValueRatio "id" = 1.0, RowCount > 0'
+    found = []
+    counts = []
+    occurrences_of = keys.occurrences_of
+
+    def counting(*arguments: Any) -> Any:
+        counts.append(arguments)
+        return occurrences_of(*arguments)
+
+    monkeypatch.setattr(keys, "occurrences_of", counting)
+    ways: dict[str, dict[str, Any]] = {"plain": {}, "single": {"deduplicate": {"key": ["id"]}}}
+    for name, more in ways.items():
+        sales = make_dataset(tmp_path / "defs", name, columns=columns, warnings=rules, **more)
+        put(lake_folder, sales, "a.csv", csv("a,1,2026-03-01", "b,1,2026-03-01", ",1,2026-03-01"))
+        put(lake_folder, sales, "a.csv", csv("a,1,2026-03-02"), NEXT)
+        result = run(lake_folder, sales, *partitions)
+        check_law(lake_folder, sales, partitions)
+        found.append([result.verdicts(p) for p in partitions])
+        assert len(counts) == 1, "with a key it is known, and nothing more is counted"
+    plain, single = found
+    assert [v.passed for v in plain[0][:4]] == [True, False, True, True]
+    assert plain == single
 
 
 def test_losers_in_quarantine_are_settled_by_the_next_publish(lake_folder: Lake, tmp_path: Path) -> None:

@@ -15,12 +15,15 @@ from judging import Judged, judged, judged_part
 from lake_pipeline.contracts import (
     Column,
     Integer,
+    Number,
     String,
 )
 from lake_pipeline.datasets.config import Csv, Format, Jsonl, Parquet
 from lake_pipeline.engines.duckdb import DuckDB
+from lake_pipeline.engines.duckdb_dialect import DuckDBDialect, sql_of
+from lake_pipeline.engines.duckdb_scans import raw_schema
 from lake_pipeline.engines.parts import Part, PartFile
-from lake_pipeline.engines.rows import RowRules
+from lake_pipeline.engines.rows import RowRules, validated
 
 JSONL, PARQUET = Jsonl(type="jsonl"), Parquet(type="parquet")
 AB = (Column("a", Integer()), Column("b", String()))
@@ -48,6 +51,17 @@ def rows_of(seen: Judged) -> list[tuple[Any, ...]]:
     """(source, record, a) of all good rows, in order, read again from the files."""
     rows = [r for f in seen.result.good for r in pq.ParquetFile(f.path).read().to_pylist()]
     return sorted((r["_source"], r["_record"], r["a"]) for r in rows)
+
+
+def test_what_one_select_computes_the_next_finds_computed() -> None:
+    """DuckDB computes again what is named within a CASE, and Ibis would name it there."""
+    raw = ibis.table(raw_schema(ibis.schema({"a": "string"})), name="raw")
+    expression = validated(raw, RowRules((Column("a", Number()),)), DuckDBDialect())
+    fused = str(ibis.to_sql(expression, dialect="duckdb"))
+    nested = sql_of(expression)
+    assert nested.count("REGEXP_MATCHES") == 2, "of the text, and of the text without the space around it"
+    assert fused.count("REGEXP_MATCHES") > 2, "Ibis has no need of being told any more"
+    assert str(ibis.to_sql(expression, dialect="duckdb")) == fused, "others' SQL is not touched"
 
 
 def test_files_that_share_a_scan_are_numbered_each_from_one(duckdb: DuckDB, tmp_path: Path) -> None:

@@ -10,9 +10,15 @@ from typing import Any
 import pytest
 
 from lake_pipeline.settings import Settings
-from lake_pipeline.storage import Lake, ObjectStore
+from lake_pipeline.storage import Lake, ObjectStore, files
 from lake_pipeline.storage.lake import last_documents, number_of, partition_folder
-from lake_pipeline.storage.objects import CHUNK_BYTES, ObjectChanged, ObjectMissing, StorageRefused
+from lake_pipeline.storage.objects import (
+    CHUNK_BYTES,
+    FILE_CHUNK_BYTES,
+    ObjectChanged,
+    ObjectMissing,
+    StorageRefused,
+)
 
 KEYS = (
     "plain.csv",
@@ -122,6 +128,42 @@ def test_big_objects_come_in_chunks(raw: ObjectStore, tmp_path: Path) -> None:
     raw.write("big", b"x")
     with pytest.raises(ObjectChanged):
         list(raw.stream(meta))
+
+
+def test_a_file_that_changes_while_it_is_read(tmp_path: Path) -> None:
+    path, store = tmp_path / "k", ObjectStore(str(tmp_path))
+    path.write_bytes(b"x" * (FILE_CHUNK_BYTES + 1))
+    chunks = store.stream(store.head("k"))
+    next(chunks)
+    with path.open("r+b") as file:
+        file.seek(FILE_CHUNK_BYTES)
+        file.write(b"y")
+    with pytest.raises(ObjectChanged, match='"k" was changed while it was read'):
+        next(chunks)
+
+
+def test_a_listed_file_is_read_as_a_file(tmp_path: Path) -> None:
+    """Else everything works, and is slow: the etag is not what obstore makes of a file any more."""
+    store = ObjectStore(str(tmp_path))
+    store.write("k", b"old")
+    (meta,) = store.list()
+    file = files.opened(str(tmp_path / "k"), meta.etag)
+    assert file is not None
+    file.close()
+    store.write("k", b"new content")
+    assert files.opened(str(tmp_path / "k"), meta.etag) is None
+    assert files.opened(str(tmp_path / "gone"), meta.etag) is None
+
+
+def test_a_file_of_ones_own_is_put_once_and_stays(raw: ObjectStore, tmp_path: Path) -> None:
+    for body in (b"one", b"two"):
+        own = tmp_path / body.decode()
+        own.write_bytes(body)
+        raw.adopt("a/b.parquet", own)
+        assert raw.read("a/b.parquet") == body
+        own.unlink()
+        assert raw.read("a/b.parquet") == body
+    assert keys(raw) == ["a/b.parquet"]
 
 
 def test_a_conditional_write_wins_once(raw: ObjectStore) -> None:
