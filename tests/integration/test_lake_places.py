@@ -6,8 +6,8 @@ import uuid
 from pathlib import Path
 
 import pytest
-from servers import S3Server
 from lakes import DAY, actions, check_law, csv, make_dataset, put, run
+from servers import S3Server
 
 from lake_pipeline.settings import ZONES, Settings
 from lake_pipeline.storage import Lake
