@@ -82,7 +82,7 @@ def specs(dataset: Dataset) -> list[dg.AssetSpec]:
         dg.AssetSpec(
             key(zone, name),
             deps=deps[zone],
-            description=f"{WHAT[zone]}\n\n{dataset.contract.description}".strip(),
+            description=f"{dataset.contract.description}\n\n{WHAT[zone]}".strip(),
             group_name=name,
             owners=list(dataset.contract.owners),
             kinds=kinds(dataset, zone),
