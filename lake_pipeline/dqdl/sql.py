@@ -14,6 +14,7 @@ from sqlglot.errors import SqlglotError
 from sqlglot.optimizer.qualify import qualify
 
 from lake_pipeline.dqdl.guard import PRIMARY, SPARK, plain, predicate, query
+from lake_pipeline.dqdl.sql_meaning import for_duckdb
 from lake_pipeline.dqdl.subject import Connection, RuleError
 
 __all__ = [
@@ -48,6 +49,8 @@ def output_names(statement: exp.Query, tables: Mapping[str, ir.Table]) -> list[s
 
 def render(statement: exp.Expr, connection: Connection) -> str:
     """The statement in the backend's dialect."""
+    if connection.name == "duckdb":
+        statement = for_duckdb(statement)
     try:
         return statement.sql(dialect=connection.dialect, unsupported_level=sqlglot.ErrorLevel.RAISE)
     except SqlglotError as error:

@@ -139,9 +139,9 @@ def test_rules_share_scans_with_a_rule_that_breaks(
     asked: list[int] = []
     run = type(connection).to_pyarrow
 
-    def counted(*args: Any, **more: Any) -> Any:
+    def counted(*args: Any, **settings: Any) -> Any:
         asked.append(1)
-        return run(*args, **more)
+        return run(*args, **settings)
 
     monkeypatch.setattr(type(connection), "to_pyarrow", counted)
     found = evaluate(f"Rules = [ {', '.join(texts)} ]", connection.table("mine")).outcomes

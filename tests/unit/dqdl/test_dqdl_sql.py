@@ -253,3 +253,22 @@ def test_a_column_may_have_the_name_of_an_engines_value(on_engine: Callable[[pa.
     ]"""
     found = evaluate(rules, on_engine(table), sources={"ref": on_engine(table)})
     assert found.passed, found.outcomes
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "dayofweek(date'2026-03-01') = 1",
+        "dayofweek(date'2026-03-07') = 7 and extract(dayofweek from date'2026-03-01') = 1",
+        "substring('abc', 0, 2) = 'ab' and substring('abc', 1, 2) = 'ab'",
+        "cast(2.7 as int) = 2 and cast(-2.7 as bigint) = -2",
+        "cast(cast(id as double) + 0.9 as int) = id and int('2.7') = 2",
+        "cast('9223372036854775807' as bigint) = 9223372036854775807 and cast(true as int) = 1",
+        "cast('abc' as int) is null and cast(' 12 ' as int) = 12",
+        "'a_b' like 'a\\_b' and not ('axb' like 'a\\_b') and 'axb' like 'a_b'",
+    ],
+)
+def test_spark_sql_means_the_same_on_every_engine(text: str, on_engine: Callable[[pa.Table], Any]) -> None:
+    spelt = text.replace("\\", "\\\\")  # SQL's own escape
+    found = evaluate(f'Rules = [ RowCount = 2 where "{spelt}" ]', on_engine(DATA)).outcomes[0]
+    assert found.status == "Passed", found
