@@ -48,7 +48,7 @@ class Effects:
         return wrapped
 
 
-EFFECTS = ((ObjectStore, "write"), (ObjectStore, "create"), (Tables, "replace"))
+EFFECTS = ((ObjectStore, "write"), (ObjectStore, "adopt"), (ObjectStore, "create"), (Tables, "replace"))
 
 
 @contextmanager
