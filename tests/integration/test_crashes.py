@@ -264,7 +264,7 @@ run(lake_at(Path(sys.argv[1])), load_dataset(Path(sys.argv[2])), "2026-03-01", "
 def in_process(lake: Lake, dataset: Dataset, left: int) -> subprocess.Popen[bytes]:
     """A run in a process of its own, which ends itself before the effect `left`, without any clean-up."""
     arguments = [sys.executable, "-c", EXIT, lake.settings.root, str(dataset.folder), str(left)]
-    path = os.pathsep.join(p for p in sys.path if p)
+    path = os.pathsep.join([str(Path(__file__).parent), *filter(None, sys.path)])
     return subprocess.Popen(arguments, env={**os.environ, "PYTHONPATH": path}, stderr=subprocess.PIPE)
 
 
