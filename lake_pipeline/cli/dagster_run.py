@@ -15,21 +15,22 @@ import dagster as dg
 
 from lake_pipeline.components.definitions import dataset_definitions
 from lake_pipeline.components.sensors import LANE_TAG, job_name, partition_tags
-from lake_pipeline.components.telling import PROCESS_TAG, process_name
 from lake_pipeline.datasets import Dataset
 from lake_pipeline.datasets.partitioning import UNPARTITIONED, runs_of
 from lake_pipeline.flow.state import Memory, Outcome
 from lake_pipeline.health import logs
 from lake_pipeline.health.targets import Targets
 from lake_pipeline.resources import resources
+from lake_pipeline.resources.processes import PROCESS_TAG, process_name
 from lake_pipeline.storage import Lake
 
-INSTANCE = f"""# Dagster's instance for this lake. Production runs keep their events in Postgres.
+FIRST = """# Dagster's instance for this lake. Production runs keep their events in Postgres.
 telemetry:
   enabled: false
 nux:
   enabled: false
-# Sensors wait for messages, so each has a thread of its own.
+"""
+QUEUED = f"""{FIRST}# Sensors wait for messages, so each has a thread of its own.
 sensors:
   use_threads: true
   num_workers: 4
@@ -42,12 +43,12 @@ run_queue:
         applyLimitPerUniqueValue: true
       limit: 1
 """
-EARLIER = """# Dagster's instance for this lake. Production runs keep their events in Postgres.
-telemetry:
-  enabled: false
-nux:
-  enabled: false
+INSTANCE = f"""{QUEUED}# Runs begin at once: their processes have the libraries loaded. Elsewhere than on one machine, leave this out.
+run_launcher:
+  module: lake_pipeline.resources.launcher
+  class: WarmLauncher
 """
+EARLIER = (FIRST, QUEUED)  # what earlier versions wrote
 REPOSITORY = "__repository__@lake_pipeline.definitions"  # by which the UI finds the runs of a job
 Action = Literal["published", "unchanged", "refused", "still refused", "failed"]
 
@@ -74,7 +75,7 @@ def dagster_home(lake: Lake) -> Path:
     home = Path(os.environ.get("DAGSTER_HOME") or lake.settings.home / "dagster")
     home.mkdir(parents=True, exist_ok=True)
     path = home / "dagster.yaml"
-    if not path.exists() or path.read_text(encoding="utf-8") == EARLIER:  # as an earlier version wrote it
+    if not path.exists() or path.read_text(encoding="utf-8") in EARLIER:
         path.write_text(INSTANCE, encoding="utf-8")
     return home
 

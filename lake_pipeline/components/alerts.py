@@ -18,9 +18,7 @@ from dagster._core.scheduler.instigation import InstigatorState, TickStatus
 from dagster_shared.error import SerializableErrorInfo
 
 from lake_pipeline.components.telling import (
-    PROCESS_TAG,
     evaluation,
-    is_gone,
     partitions_of,
     run_info,
 )
@@ -33,6 +31,7 @@ from lake_pipeline.health.messages import Fault, Message
 from lake_pipeline.health.outbox import Sink
 from lake_pipeline.health.targets import Targets
 from lake_pipeline.resources import Alerts, LakeResource
+from lake_pipeline.resources.processes import PROCESS_TAG, is_gone
 from lake_pipeline.storage import Lake
 
 NAME = "lake_alerts"

@@ -5,12 +5,9 @@ Telling never fails a run: what could not be told now is told by the sensor `lak
 
 from __future__ import annotations
 
-import os
 import random
-import socket
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -25,10 +22,11 @@ from lake_pipeline.health import freshness, history, logs, metrics, telling
 from lake_pipeline.health.history import DEFAULT_PROFILE, RunInfo, RunRecord
 from lake_pipeline.health.targets import Targets
 from lake_pipeline.resources import Alerts
+from lake_pipeline.resources.processes import PROCESS_TAG, process_name
 from lake_pipeline.storage import Lake
 
 FRESHNESS = "freshness"
-REPLAY_TAG, PROFILE_TAG, PROCESS_TAG = "lake/replay_id", "lake/threshold_profile", "lake/process"
+REPLAY_TAG, PROFILE_TAG = "lake/replay_id", "lake/threshold_profile"
 PARTITION_TAG = "dagster/partition"
 
 
@@ -178,28 +176,6 @@ def wait_of(retries: Retries, number: int, chance: float) -> float:
     [10.0, 30.0, 90.0]
     """
     return max(0.0, retries.first_seconds * retries.rate**number + (2 * chance - 1) * retries.first_seconds)
-
-
-def process_name() -> str:
-    """This process, on this machine, since it started: ``host/pid/ticks``."""
-    return f"{socket.gethostname()}/{os.getpid()}/{started_at(os.getpid())}"
-
-
-def started_at(pid: int) -> str:
-    """When a process started, in the kernel's ticks; ``""`` where there is no such process."""
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8")
-    except (FileNotFoundError, ProcessLookupError):
-        return ""
-    fields = stat.rpartition(")")[2].split()
-    return "" if fields[0] == "Z" else fields[19]
-
-
-def is_gone(name: str) -> bool:
-    """Whether a process that `process_name` named has ended; never of another machine's."""
-    host, _, rest = name.partition("/")
-    pid, _, ticks = rest.partition("/")
-    return host == socket.gethostname() and pid.isdigit() and started_at(int(pid)) != ticks
 
 
 @dg.logger(colored_console_logger.config_schema, description="Text, or JSON lines with LAKE_LOG=json.")  # type: ignore[untyped-decorator]

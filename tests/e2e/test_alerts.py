@@ -19,7 +19,6 @@ from promises import promised, watch_from
 
 from lake_pipeline.cli.dagster_run import instance_of, job_of, quiet, run_partitions
 from lake_pipeline.components.alerts import lake_alerts
-from lake_pipeline.components.telling import is_gone, process_name
 from lake_pipeline.datasets import Dataset
 from lake_pipeline.datasets.partitioning import now
 from lake_pipeline.errors import Terminal
@@ -29,6 +28,7 @@ from lake_pipeline.health.breaker import breaker
 from lake_pipeline.health.incidents import incidents
 from lake_pipeline.health.outbox import waiting
 from lake_pipeline.resources import Alerts, LakeResource
+from lake_pipeline.resources.processes import is_gone, process_name
 from lake_pipeline.settings import Settings
 from lake_pipeline.storage import Lake
 from lake_pipeline.storage.objects import StorageUnavailable
