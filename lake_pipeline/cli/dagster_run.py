@@ -14,10 +14,17 @@ from typing import Literal
 import dagster as dg
 
 from lake_pipeline.components.definitions import dataset_definitions
-from lake_pipeline.components.sensors import LANE_TAG, job_name, partition_tags
+from lake_pipeline.components.sensors import (
+    LANE_TAG,
+    PROFILE_TAG,
+    SOURCE_TAG,
+    job_name,
+    partition_tags,
+    source_location,
+)
 from lake_pipeline.datasets import Dataset
 from lake_pipeline.datasets.partitioning import UNPARTITIONED, runs_of
-from lake_pipeline.flow.state import Memory, Outcome
+from lake_pipeline.flow.state import DEFAULT_PROFILE, Memory, Outcome
 from lake_pipeline.health import logs
 from lake_pipeline.health.targets import Targets
 from lake_pipeline.resources import resources
@@ -105,7 +112,7 @@ def run_partitions(
             result = job.execute_in_process(
                 run_config={"loggers": {"console": {}}},
                 instance=instance,
-                tags={**tags_of(dataset, keys, force), **(tags or {})},
+                tags={**tags_of(lake, dataset, keys, force), **(tags or {})},
                 raise_on_error=False,
             )
             error = error_of(result)
@@ -134,9 +141,10 @@ def hushed(_: dg.InitLoggerContext) -> logging.Logger:
     return logger
 
 
-def tags_of(dataset: Dataset, keys: list[str], force: bool) -> dict[str, str]:
+def tags_of(lake: Lake, dataset: Dataset, keys: list[str], force: bool) -> dict[str, str]:
     """The tags that tell a run its partitions."""
-    tags = {".dagster/repository": REPOSITORY, PROCESS_TAG: process_name()}
+    tags = {".dagster/repository": REPOSITORY, PROCESS_TAG: process_name(), "dataset": dataset.name}
+    tags |= {SOURCE_TAG: source_location(lake, dataset), PROFILE_TAG: DEFAULT_PROFILE}
     tags |= {"lake/force": "true"} if force else {}
     return {**tags, **partition_tags(dataset, keys)}
 

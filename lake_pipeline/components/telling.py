@@ -13,38 +13,51 @@ from typing import Any
 import dagster as dg
 from dagster._loggers import colored_console_logger
 
-from lake_pipeline.components.sensors import RANGE_END, RANGE_START
+from lake_pipeline.components.sensors import PROFILE_TAG, RANGE_END, RANGE_START, SOURCE_TAG, source_location
 from lake_pipeline.datasets import Dataset
 from lake_pipeline.datasets.config import Retries
 from lake_pipeline.datasets.partitioning import UNPARTITIONED, keys_between, now
 from lake_pipeline.flow.run import Result
+from lake_pipeline.flow.state import DEFAULT_PROFILE
 from lake_pipeline.health import freshness, history, logs, metrics, telling
-from lake_pipeline.health.history import DEFAULT_PROFILE, RunInfo, RunRecord
+from lake_pipeline.health.history import RunInfo, RunRecord
 from lake_pipeline.health.targets import Targets
 from lake_pipeline.resources import Alerts
 from lake_pipeline.resources.processes import PROCESS_TAG, process_name
 from lake_pipeline.storage import Lake
 
 FRESHNESS = "freshness"
-REPLAY_TAG, PROFILE_TAG = "lake/replay_id", "lake/threshold_profile"
+REPLAY_TAG = "lake/replay_id"
 PARTITION_TAG = "dagster/partition"
 
 
-def begin(context: dg.AssetExecutionContext, lake: Lake, dataset: Dataset, partitions: Sequence[str]) -> None:
-    """Where a run begins: its metadata is in every log line, and its process in a tag, by which it is missed."""
+def begin(
+    context: dg.AssetExecutionContext, lake: Lake, dataset: Dataset, partitions: Sequence[str]
+) -> dict[str, str]:
+    """Where a run begins: its metadata, which every log line has from now on, and the run's tags, too.
+
+    Its process is in a tag as well: by that a run that was killed is missed.
+    """
     run = context.run
     logs.install(Targets.from_env())
-    span = partitions[0] if len(partitions) == 1 else f"{partitions[0]}..{partitions[-1]}"
-    logs.begin(
-        run_id=run.run_id,
-        dataset=dataset.name,
-        partition=span,
-        source=lake.zone("raw").uri(dataset.template.prefix),
-        threshold_profile=run.tags.get(PROFILE_TAG, DEFAULT_PROFILE),
-        replay_id=run.tags.get(REPLAY_TAG, ""),
-    )
-    if run.tags.get(PROCESS_TAG) != process_name():
-        context.instance.add_run_tags(run.run_id, {PROCESS_TAG: process_name()})
+    about = {
+        "run_id": run.run_id,
+        "dataset": dataset.name,
+        "partition": partitions[0] if len(partitions) == 1 else f"{partitions[0]}..{partitions[-1]}",
+        "source": source_location(lake, dataset),
+        "threshold_profile": run.tags.get(PROFILE_TAG, DEFAULT_PROFILE),
+        "replay_id": run.tags.get(REPLAY_TAG, ""),
+    }
+    logs.begin(**about)
+    told = {
+        "dataset": dataset.name,
+        SOURCE_TAG: about["source"],
+        PROFILE_TAG: about["threshold_profile"],
+        PROCESS_TAG: process_name(),
+    }
+    if not told.items() <= run.tags.items():
+        context.instance.add_run_tags(run.run_id, told)
+    return about
 
 
 def end(

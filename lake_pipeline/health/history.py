@@ -16,12 +16,11 @@ from typing import Any, Literal
 from lake_pipeline.datasets import Dataset
 from lake_pipeline.flow.curate import Curated
 from lake_pipeline.flow.run import Result
-from lake_pipeline.flow.state import Outcome, document_of
+from lake_pipeline.flow.state import DEFAULT_PROFILE, Outcome, document_of
 from lake_pipeline.storage import Lake
 from lake_pipeline.storage.lake import dump
 
 READERS = 16
-DEFAULT_PROFILE = "default"
 
 
 @dataclass(frozen=True)

@@ -101,7 +101,7 @@ def faults(
         reason, sample = split_sample("; ".join(p.reasons))
         visible = p.curated or name == last
         headline = not_updated(dataset.name, name) if visible else unavailable(dataset.name, name, "", last)
-        found[name] = Fault(headline, reason, sample, fix_of(dataset, p), record.run_id)
+        found[name] = Fault(headline, reason, sample, fix_of(dataset, p), **of_run(record, p))
     return found
 
 
@@ -111,8 +111,18 @@ def warnings(dataset: Dataset, record: RunRecord, partitions: Mapping[str, Parti
     for name, p in partitions.items():
         reason, sample = split_sample("; ".join(p.warnings))
         headline = f"{named(dataset.name, name)}: {len(p.warnings)} check(s) failed that refuse nothing"
-        found[name] = Fault(headline, reason, sample, look(dataset), record.run_id)
+        found[name] = Fault(headline, reason, sample, look(dataset), **of_run(record, p))
     return found
+
+
+def of_run(record: RunRecord, p: PartitionRun) -> dict[str, str]:
+    """What a fault says of the run that found it."""
+    return {
+        "run_id": record.run_id,
+        "source": p.source,
+        "threshold_profile": record.threshold_profile,
+        "replay_id": record.replay_id,
+    }
 
 
 def fix_of(dataset: Dataset, p: PartitionRun) -> str:
