@@ -146,10 +146,15 @@ def freshness_checks(dataset: Dataset) -> list[dg.AssetCheckSpec]:
     from lake_pipeline.components.definitions import key, partitions_definition
 
     sla, partitions = dataset.contract.sla, partitions_definition(dataset)
-    if sla.available_by is None or partitions is None:
+    asset = key("curated", dataset.name)
+    if partitions is None:
+        if sla.frequency is None:
+            return []
+        text = f"published again {sla.frequency[0]:g} {sla.frequency[1]}(s) after the last time"
+        return [dg.AssetCheckSpec(FRESHNESS, asset=asset, description=text)]
+    if sla.available_by is None:
         return []
     text = f"published by {sla.available_by:%H:%M} {sla.timezone} of the day after the partition"
-    asset = key("curated", dataset.name)
     return [dg.AssetCheckSpec(FRESHNESS, asset=asset, description=text, partitions_def=partitions)]
 
 
@@ -162,7 +167,7 @@ def evaluation(found: freshness.Judgement) -> dg.AssetCheckEvaluation:
         check_name=FRESHNESS,
         passed=found.met,
         severity=dg.AssetCheckSeverity.WARN,
-        partition=found.partition,
+        partition=None if found.partition == UNPARTITIONED else found.partition,
         description=None if found.met else f"not available by {found.due}",
         metadata={
             "due": found.due,

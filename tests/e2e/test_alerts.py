@@ -346,3 +346,16 @@ def test_the_real_daemon_tells_of_a_sensor_that_fails(store: Lake, tmp_path: Pat
     (found,) = [i for i in incidents(store) if i.kind == "SENSOR_FAILED"]
     assert found.subject == "sensor.broken_sensor"
     assert "no queue of that name" in found.faults["sensor.broken_sensor"].reason
+
+
+def test_a_canceled_run_is_recorded_and_is_no_incident(store: Lake, sales: Dataset) -> None:
+    with instance_of(store) as instance, quiet():
+        tags = {"dataset": "sales", "dagster/partition": DAY}
+        run = instance.create_run_for_job(job_of(sales), tags=tags)
+        instance.report_run_canceled(run)
+    tick(store)
+    (record,) = recorded(store)
+    assert (record.run_id, record.state) == (run.run_id, "canceled")
+    assert [(p.partition, p.action) for p in record.partitions] == [(DAY, "canceled")]
+    assert kinds(store) == {}
+    assert breaker(store, "sales").failures == 0
