@@ -28,7 +28,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-LIMIT = 1.3  # times the empty run
+LIMIT = 1.3  # times the empty run, and times the empty chain
 PATIENCE = 300.0
 APART = (4.0, 9.0)  # seconds, from one file's publication to the next file
 NOTHING = Path(__file__).parent / "empty_chain.py"
