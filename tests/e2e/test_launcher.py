@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -136,6 +138,32 @@ def test_a_run_whose_process_was_killed_is_missed(runs: Runs) -> None:
     until(lambda: bool(end_lost_runs(runs.instance)))
     assert runs.status(run_id) == dg.DagsterRunStatus.FAILURE
     assert not runs.instance.run_launcher.terminate(run_id)
+
+
+LAUNCHES = """
+import os, signal, sys
+import dagster as dg
+from dagster._core.code_pointer import FileCodePointer
+from dagster._core.definitions.reconstruct import ReconstructableJob, ReconstructableRepository
+
+job = ReconstructableJob(ReconstructableRepository(FileCodePointer(sys.argv[1], "waiting")), "waiting")
+with dg.DagsterInstance.get() as instance:
+    run = instance.create_run_for_job(job.get_definition(), job_code_origin=job.get_python_origin())
+    instance.launch_run(run.run_id, workspace=None)
+    print(run.run_id, flush=True)
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_a_run_goes_on_when_the_daemon_that_started_it_is_killed(runs: Runs) -> None:
+    runs.write("x")
+    command = [sys.executable, "-c", LAUNCHES, str(runs.folder / "jobs.py")]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False, stdin=subprocess.DEVNULL)
+    assert done.returncode == -signal.SIGKILL
+    until((runs.folder / "waiting").exists)
+    assert end_lost_runs(runs.instance) == []
+    (runs.folder / "pipe").write_text("go on")
+    until(lambda: runs.status(done.stdout.strip()) == dg.DagsterRunStatus.SUCCESS)
 
 
 def test_what_the_server_loads_is_there() -> None:
