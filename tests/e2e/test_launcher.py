@@ -158,12 +158,14 @@ with dg.DagsterInstance.get() as instance:
 def test_a_run_goes_on_when_the_daemon_that_started_it_is_killed(runs: Runs) -> None:
     runs.write("x")
     command = [sys.executable, "-c", LAUNCHES, str(runs.folder / "jobs.py")]
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False, stdin=subprocess.DEVNULL)
-    assert done.returncode == -signal.SIGKILL
+    said = runs.folder / "run_id"  # a file: the run's process inherits it, and outlives this one
+    with said.open("wb") as out:
+        assert subprocess.run(command, stdout=out, stderr=out, check=False).returncode == -signal.SIGKILL
     until((runs.folder / "waiting").exists)
     assert end_lost_runs(runs.instance) == []
     (runs.folder / "pipe").write_text("go on")
-    until(lambda: runs.status(done.stdout.strip()) == dg.DagsterRunStatus.SUCCESS)
+    run_id = said.read_text().split()[0]
+    until(lambda: runs.status(run_id) == dg.DagsterRunStatus.SUCCESS)
 
 
 def test_what_the_server_loads_is_there() -> None:
