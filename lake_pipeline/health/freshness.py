@@ -9,7 +9,7 @@ The promise holds from the partition that was due last when the lake took in the
 older is history, and loading it breaks no promise. Where no file ever came, it holds from when somebody first
 looked: a producer that never delivers is told of, too. Only the shipped examples are not waited for.
 
-A dataset without partitions is due again some time after it was published last: see `frequency`.
+A dataset without partitions is due again some time after it was published last, by its `frequency`.
 """
 
 from __future__ import annotations
@@ -114,8 +114,8 @@ def whole(lake: Lake, dataset: Dataset, now: datetime) -> list[Judgement]:
     since = watched_from(lake, dataset, now) if due_again(dataset, now) else None
     if since is None:
         return []
-    found, times = [], publications(lake, dataset)
-    for last, then in zip([*times[-2:-1], *(times[-1:] or [since])], [*times[-2:][1:], None], strict=True):
+    found, times = [], publications(lake, dataset) or [since]
+    for last, then in zip(times, [*times[1:], None], strict=True):
         at = due_again(dataset, last)
         assert at is not None
         if then is not None or now > at:
