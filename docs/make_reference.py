@@ -180,7 +180,7 @@ def contract() -> Iterator[str]:
     yield (
         "`team` gives the assets' owners in Dagster: `team.name`, and members whose `username` is an e-mail address. "
         "`slaProperties` with `timeOfAvailability` says when a partition is due on the day after it, and `valueExt` in "
-        "which time zone: see [operations](../guides/operations.md#freshness)."
+        "which time zone; `frequency` says when a dataset without partitions is due again: see [operations](../guides/operations.md#freshness)."
     )
     yield prose((model.__doc__ or "").split("\n\n", 1)[1])
 

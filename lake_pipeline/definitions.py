@@ -6,6 +6,7 @@ import warnings
 from pathlib import Path
 
 import dagster as dg
+from dagster._core.definitions.definitions_load_context import DefinitionsLoadContext, DefinitionsLoadType
 from dagster.components.core.component_tree import ComponentTree
 
 import lake_pipeline.defs
@@ -41,9 +42,17 @@ def defs() -> dg.Definitions:
 
 
 def shipped(replaced: set[str]) -> list[dg.Definitions]:
-    """What `defs/` defines: as a component tree, or without the datasets that others replace."""
-    if not replaced:
+    """What `defs/` defines: as a component tree, or without the datasets that others replace.
+
+    The tree is for Dagster's pages and loads every component type that is installed; a run has no use for it.
+    """
+    if not replaced and not in_a_run():
         tree = ComponentTree.from_module(lake_pipeline.defs, project_root=Path(__file__).parents[1])
         return [tree.build_defs()]
     names = [name for name in dataset_folders() if name not in replaced]
     return [dataset_definitions(load_dataset(SHIPPED / name)) for name in names]
+
+
+def in_a_run() -> bool:
+    """Whether it is the process of a run that loads the definitions, and not one that shows them."""
+    return DefinitionsLoadContext.get().load_type == DefinitionsLoadType.RECONSTRUCTION

@@ -14,22 +14,30 @@ from typing import Literal
 import dagster as dg
 
 from lake_pipeline.components.definitions import dataset_definitions
-from lake_pipeline.components.sensors import LANE_TAG, job_name, partition_tags
-from lake_pipeline.components.telling import PROCESS_TAG, process_name
+from lake_pipeline.components.sensors import (
+    LANE_TAG,
+    PROFILE_TAG,
+    SOURCE_TAG,
+    job_name,
+    partition_tags,
+    source_location,
+)
 from lake_pipeline.datasets import Dataset
 from lake_pipeline.datasets.partitioning import UNPARTITIONED, runs_of
-from lake_pipeline.flow.state import Memory, Outcome
+from lake_pipeline.flow.state import DEFAULT_PROFILE, Memory, Outcome
 from lake_pipeline.health import logs
 from lake_pipeline.health.targets import Targets
 from lake_pipeline.resources import resources
+from lake_pipeline.resources.processes import PROCESS_TAG, process_name
 from lake_pipeline.storage import Lake
 
-INSTANCE = f"""# Dagster's instance for this lake. Production runs keep their events in Postgres.
+FIRST = """# Dagster's instance for this lake. Production runs keep their events in Postgres.
 telemetry:
   enabled: false
 nux:
   enabled: false
-# Sensors wait for messages, so each has a thread of its own.
+"""
+QUEUED = f"""{FIRST}# Sensors wait for messages, so each has a thread of its own.
 sensors:
   use_threads: true
   num_workers: 4
@@ -42,12 +50,12 @@ run_queue:
         applyLimitPerUniqueValue: true
       limit: 1
 """
-EARLIER = """# Dagster's instance for this lake. Production runs keep their events in Postgres.
-telemetry:
-  enabled: false
-nux:
-  enabled: false
+INSTANCE = f"""{QUEUED}# Runs begin at once: their processes have the libraries loaded. Elsewhere than on one machine, leave this out.
+run_launcher:
+  module: lake_pipeline.resources.launcher
+  class: WarmLauncher
 """
+EARLIER = (FIRST, QUEUED)  # what earlier versions wrote
 REPOSITORY = "__repository__@lake_pipeline.definitions"  # by which the UI finds the runs of a job
 Action = Literal["published", "unchanged", "refused", "still refused", "failed"]
 
@@ -74,7 +82,7 @@ def dagster_home(lake: Lake) -> Path:
     home = Path(os.environ.get("DAGSTER_HOME") or lake.settings.home / "dagster")
     home.mkdir(parents=True, exist_ok=True)
     path = home / "dagster.yaml"
-    if not path.exists() or path.read_text(encoding="utf-8") == EARLIER:  # as an earlier version wrote it
+    if not path.exists() or path.read_text(encoding="utf-8") in EARLIER:
         path.write_text(INSTANCE, encoding="utf-8")
     return home
 
@@ -104,7 +112,7 @@ def run_partitions(
             result = job.execute_in_process(
                 run_config={"loggers": {"console": {}}},
                 instance=instance,
-                tags={**tags_of(dataset, keys, force), **(tags or {})},
+                tags={**tags_of(lake, dataset, keys, force), **(tags or {})},
                 raise_on_error=False,
             )
             error = error_of(result)
@@ -133,9 +141,10 @@ def hushed(_: dg.InitLoggerContext) -> logging.Logger:
     return logger
 
 
-def tags_of(dataset: Dataset, keys: list[str], force: bool) -> dict[str, str]:
+def tags_of(lake: Lake, dataset: Dataset, keys: list[str], force: bool) -> dict[str, str]:
     """The tags that tell a run its partitions."""
-    tags = {".dagster/repository": REPOSITORY, PROCESS_TAG: process_name()}
+    tags = {".dagster/repository": REPOSITORY, PROCESS_TAG: process_name(), "dataset": dataset.name}
+    tags |= {SOURCE_TAG: source_location(lake, dataset), PROFILE_TAG: DEFAULT_PROFILE}
     tags |= {"lake/force": "true"} if force else {}
     return {**tags, **partition_tags(dataset, keys)}
 

@@ -12,6 +12,7 @@ from lake_pipeline.cli import run
 from lake_pipeline.cli.common import Json, MaybeDataset, datasets_of, open_lake
 from lake_pipeline.cli.output import View, show, table
 from lake_pipeline.datasets.partitioning import now
+from lake_pipeline.flow.state import DEFAULT_PROFILE
 from lake_pipeline.health import outbox
 from lake_pipeline.health.events import replay_event
 from lake_pipeline.health.messages import split_sample
@@ -56,9 +57,11 @@ def replay(lake: Lake, planned: PlannedRun, number: int, quiet: bool) -> list[tu
 def say(lake: Lake, event: str, replay_id: str, planned: PlannedRun, **more: Any) -> None:
     """Send an event of a replay."""
     from lake_pipeline.cli.telling import sinks
+    from lake_pipeline.components.sensors import source_location
 
     receivers, at = sinks(), now()
-    message = replay_event(event, replay_id, planned.dataset.name, planned.keys, at, **more)
+    about = {"source": source_location(lake, planned.dataset), "threshold_profile": DEFAULT_PROFILE}
+    message = replay_event(event, replay_id, planned.dataset.name, planned.keys, at, **about, **more)
     send(lake, receivers, outbox.post(lake, receivers, [message], at), at)
 
 

@@ -8,7 +8,7 @@ before is not told again, so a tick may be repeated, and a rewound cursor does n
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -18,9 +18,7 @@ from dagster._core.scheduler.instigation import InstigatorState, TickStatus
 from dagster_shared.error import SerializableErrorInfo
 
 from lake_pipeline.components.telling import (
-    PROCESS_TAG,
     evaluation,
-    is_gone,
     partitions_of,
     run_info,
 )
@@ -33,6 +31,7 @@ from lake_pipeline.health.messages import Fault, Message
 from lake_pipeline.health.outbox import Sink
 from lake_pipeline.health.targets import Targets
 from lake_pipeline.resources import Alerts, LakeResource
+from lake_pipeline.resources.processes import PROCESS_TAG, is_gone
 from lake_pipeline.storage import Lake
 
 NAME = "lake_alerts"
@@ -42,7 +41,8 @@ LATE = timedelta(minutes=5)  # from when on alerting itself is late
 METERED = timedelta(minutes=5)
 UNTIL_OVER = "until over"  # in place of a run: each tick would count the same trouble again
 GOING_ON = [dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING]
-ENDED = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE]
+CANCELED = dg.DagsterRunStatus.CANCELED
+ENDED = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, CANCELED]
 TOLD = [TickStatus.SUCCESS, TickStatus.SKIPPED, TickStatus.FAILURE]
 
 
@@ -105,7 +105,7 @@ def tell_runs(tick: Round, since: str | None) -> str:
     ended = dg.RunsFilter(statuses=ENDED, updated_after=start - OVERLAP)
     found = tick.instance.get_run_records(ended, MOST_RUNS, order_by="update_timestamp", ascending=True)
     for record in found:
-        for dataset in datasets_of(tick, record.dagster_run):
+        for dataset in datasets_of(tick.datasets, record.dagster_run):
             try:
                 tell_untold(tick, dataset, record)
             except Terminal as e:  # a run of partitions that the dataset does not have any more
@@ -115,11 +115,11 @@ def tell_runs(tick: Round, since: str | None) -> str:
     return (last + OVERLAP if full else max(last, start)).isoformat()
 
 
-def datasets_of(tick: Round, run: dg.DagsterRun) -> Iterator[Dataset]:
+def datasets_of(datasets: Mapping[str, Dataset], run: dg.DagsterRun) -> Iterator[Dataset]:
     """The datasets that a run is about."""
     names = {run.tags.get("dataset", "")}
     names |= {key.path[-1] for key in run.asset_selection or () if len(key.path) == 2}
-    yield from (tick.datasets[name] for name in sorted(names) if name in tick.datasets)
+    yield from (datasets[name] for name in sorted(names) if name in datasets)
 
 
 def tell_untold(tick: Round, dataset: Dataset, record: dg.RunRecord) -> None:
@@ -129,8 +129,14 @@ def tell_untold(tick: Round, dataset: Dataset, record: dg.RunRecord) -> None:
     if history.is_recorded(tick.lake, info):
         return
     ended = datetime.fromtimestamp(record.end_time, UTC) if record.end_time else tick.at
-    error = "" if run.status == dg.DagsterRunStatus.SUCCESS else failure_of(tick.instance, run)
-    found = telling.untold(tick.lake, dataset, info, partitions_of(run, dataset), error, ended)
+    partitions = partitions_of(run, dataset)
+    if run.status == CANCELED:  # by a person, who knows: it is recorded, and is nobody's incident
+        error = "the run was canceled; lake rerun --failed runs its partitions"
+        tick.say(f"{dataset.name} {', '.join(partitions[:10])}: {error} ({run.run_id})")
+        found = telling.untold(tick.lake, dataset, info, partitions, error, ended, state="canceled")
+    else:
+        error = "" if run.status == dg.DagsterRunStatus.SUCCESS else failure_of(tick.instance, run)
+        found = telling.untold(tick.lake, dataset, info, partitions, error, ended)
     telling.tell_run(tick.lake, dataset, found, tick.sinks)
 
 

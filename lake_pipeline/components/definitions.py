@@ -6,7 +6,7 @@ over many partitions each succeeds or fails alone: a refused partition is not ma
 raises at the end, so that "backfill failed partitions" picks exactly those.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import dagster as dg
@@ -142,7 +142,7 @@ def dataset_definitions(dataset: Dataset) -> dg.Definitions:
         zones = [z for z in STAGES if key(z, dataset.name) in context.selected_asset_keys]
         force = context.run.tags.get("lake/force") == "true"
         try:
-            telling.begin(context, lake.open(), dataset, keys)
+            about = telling.begin(context, lake.open(), dataset, keys)
             engines = Engines(spark.engine, Away(GlueSteps(glue, context.log)))
             result = run_stages(
                 lake.open(),
@@ -153,6 +153,7 @@ def dataset_definitions(dataset: Dataset) -> dg.Definitions:
                 force,
                 say=context.log.info,
                 engines=engines,
+                about=about,
             )
         except Transient as e:
             telling.repeat(e, retries, context.retry_number)
@@ -164,7 +165,7 @@ def dataset_definitions(dataset: Dataset) -> dg.Definitions:
                 telling.repeat(e, retries, context.retry_number)
                 raise
             raise dg.Failure(f"{type(e).__name__}: {e}", allow_retries=False) from e
-        yield from report(context, dataset, result, zones, partitioned)
+        yield from report(context, dataset, result, zones, about)
         telling.end(context, lake.open(), dataset, alerts, result)
         problems = result.problems()
         if problems or result.unready:
@@ -183,9 +184,10 @@ def report(
     dataset: Dataset,
     result: Result,
     zones: list[str],
-    partitioned: bool,
+    about: Mapping[str, str],
 ) -> Iterator[Any]:
     """The events of each partition: materializations, and check evaluations with their numbers."""
+    partitioned, of_run = dataset.config.partitions.by != "none", events.run_metadata(about)
     for done, partition in enumerate(result.partitions):
         tell("recording", done, len(result.partitions))
         label = partition if partitioned else None
@@ -193,6 +195,7 @@ def report(
             metadata = events.materialization_metadata(dataset, result, zone, partition)
             if metadata is None:
                 continue
+            metadata = {**metadata, **of_run}
             if zone == "raw":
                 metadata = {**metadata, **events.arrival_metadata(context.run.tags)}
             if partitioned:
@@ -208,7 +211,7 @@ def report(
                 "passed": verdict.passed,
                 "severity": SEVERITY[verdict.level],
                 "description": verdict.reason or None,
-                "metadata": events.verdict_metadata(verdict),
+                "metadata": {**events.verdict_metadata(verdict), **of_run},
             }
             if partitioned:
                 context.log_event(dg.AssetCheckEvaluation(partition=label, **evaluation))  # type: ignore[arg-type]

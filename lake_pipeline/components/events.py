@@ -60,6 +60,11 @@ def lineage(dataset: Dataset) -> dg.TableColumnLineage:
     return dg.TableColumnLineage({name: [dg.TableColumnDep(source, old)] for name, old in landed.items()})
 
 
+def run_metadata(about: Mapping[str, str]) -> dict[str, str]:
+    """What every event says of its run; the run's id, the dataset and the partition are the event's own."""
+    return {name: about[name] for name in ("source", "threshold_profile", "replay_id") if about[name]}
+
+
 def materialization_metadata(
     dataset: Dataset, result: Result, zone: str, partition: str
 ) -> Mapping[str, Any] | None:

@@ -16,6 +16,7 @@ from lake_pipeline.arrivals.requests import Request, lane_of
 from lake_pipeline.arrivals.tick import MayStart, Message, Ticked, drain, keep_dead
 from lake_pipeline.datasets import Dataset, load_all
 from lake_pipeline.datasets.partitioning import now
+from lake_pipeline.flow.state import DEFAULT_PROFILE
 from lake_pipeline.health.breaker import may_start
 from lake_pipeline.resources import LakeResource
 from lake_pipeline.resources.sqs import SqsQueue
@@ -26,6 +27,7 @@ QUEUE_SECONDS = 1  # the tick itself waits for messages
 LISTING_SECONDS = 10
 BACKSTOP_SECONDS = 300  # of the listing, where a queue brings the events
 LANE_TAG = "lake/lane"
+SOURCE_TAG, PROFILE_TAG = "lake/source_location", "lake/threshold_profile"
 RANGE_START, RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
 
 
@@ -45,6 +47,11 @@ def partition_tags(dataset: Dataset, keys: list[str]) -> dict[str, str]:
     return {**lane, RANGE_START: keys[0], RANGE_END: keys[-1]}
 
 
+def source_location(lake: Lake, dataset: Dataset) -> str:
+    """The folder in which a dataset's files land, as a URI."""
+    return lake.zone("raw").uri(dataset.template.prefix)
+
+
 def run_request(lake: Lake, dataset: Dataset, request: Request) -> dg.RunRequest:
     """A request as Dagster takes it: what it is for travels in the run's tags."""
     tags = {
@@ -52,7 +59,8 @@ def run_request(lake: Lake, dataset: Dataset, request: Request) -> dg.RunRequest
         "dataset": dataset.name,
         "lake/request": request.uri,
         "lake/source": request.source,
-        "lake/source_location": lake.zone("raw").uri(dataset.template.prefix),
+        SOURCE_TAG: source_location(lake, dataset),
+        PROFILE_TAG: DEFAULT_PROFILE,
         **({"lake/late_seconds": str(request.late)} if request.late else {}),
     }
     return dg.RunRequest(run_key=request.key, job_name=job_name(dataset), tags=tags)

@@ -5,48 +5,59 @@ Telling never fails a run: what could not be told now is told by the sensor `lak
 
 from __future__ import annotations
 
-import os
 import random
-import socket
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import dagster as dg
 from dagster._loggers import colored_console_logger
 
-from lake_pipeline.components.sensors import RANGE_END, RANGE_START
+from lake_pipeline.components.sensors import PROFILE_TAG, RANGE_END, RANGE_START, SOURCE_TAG, source_location
 from lake_pipeline.datasets import Dataset
 from lake_pipeline.datasets.config import Retries
 from lake_pipeline.datasets.partitioning import UNPARTITIONED, keys_between, now
 from lake_pipeline.flow.run import Result
+from lake_pipeline.flow.state import DEFAULT_PROFILE
 from lake_pipeline.health import freshness, history, logs, metrics, telling
-from lake_pipeline.health.history import DEFAULT_PROFILE, RunInfo, RunRecord
+from lake_pipeline.health.history import RunInfo, RunRecord
 from lake_pipeline.health.targets import Targets
 from lake_pipeline.resources import Alerts
+from lake_pipeline.resources.processes import PROCESS_TAG, process_name
 from lake_pipeline.storage import Lake
 
 FRESHNESS = "freshness"
-REPLAY_TAG, PROFILE_TAG, PROCESS_TAG = "lake/replay_id", "lake/threshold_profile", "lake/process"
+REPLAY_TAG = "lake/replay_id"
 PARTITION_TAG = "dagster/partition"
 
 
-def begin(context: dg.AssetExecutionContext, lake: Lake, dataset: Dataset, partitions: Sequence[str]) -> None:
-    """Where a run begins: its metadata is in every log line, and its process in a tag, by which it is missed."""
+def begin(
+    context: dg.AssetExecutionContext, lake: Lake, dataset: Dataset, partitions: Sequence[str]
+) -> dict[str, str]:
+    """Where a run begins: its metadata, which every log line has from now on, and the run's tags, too.
+
+    Its process is in a tag as well: by that a run that was killed is missed.
+    """
     run = context.run
     logs.install(Targets.from_env())
-    span = partitions[0] if len(partitions) == 1 else f"{partitions[0]}..{partitions[-1]}"
-    logs.begin(
-        run_id=run.run_id,
-        dataset=dataset.name,
-        partition=span,
-        source=lake.zone("raw").uri(dataset.template.prefix),
-        threshold_profile=run.tags.get(PROFILE_TAG, DEFAULT_PROFILE),
-        replay_id=run.tags.get(REPLAY_TAG, ""),
-    )
-    if run.tags.get(PROCESS_TAG) != process_name():
-        context.instance.add_run_tags(run.run_id, {PROCESS_TAG: process_name()})
+    about = {
+        "run_id": run.run_id,
+        "dataset": dataset.name,
+        "partition": partitions[0] if len(partitions) == 1 else f"{partitions[0]}..{partitions[-1]}",
+        "source": source_location(lake, dataset),
+        "threshold_profile": run.tags.get(PROFILE_TAG, DEFAULT_PROFILE),
+        "replay_id": run.tags.get(REPLAY_TAG, ""),
+    }
+    logs.begin(**about)
+    told = {
+        "dataset": dataset.name,
+        SOURCE_TAG: about["source"],
+        PROFILE_TAG: about["threshold_profile"],
+        PROCESS_TAG: process_name(),
+    }
+    if not told.items() <= run.tags.items():
+        context.instance.add_run_tags(run.run_id, told)
+    return about
 
 
 def end(
@@ -135,10 +146,15 @@ def freshness_checks(dataset: Dataset) -> list[dg.AssetCheckSpec]:
     from lake_pipeline.components.definitions import key, partitions_definition
 
     sla, partitions = dataset.contract.sla, partitions_definition(dataset)
-    if sla.available_by is None or partitions is None:
+    asset = key("curated", dataset.name)
+    if partitions is None:
+        if sla.frequency is None:
+            return []
+        text = f"published again {sla.frequency[0]:g} {sla.frequency[1]}(s) after the last time"
+        return [dg.AssetCheckSpec(FRESHNESS, asset=asset, description=text)]
+    if sla.available_by is None:
         return []
     text = f"published by {sla.available_by:%H:%M} {sla.timezone} of the day after the partition"
-    asset = key("curated", dataset.name)
     return [dg.AssetCheckSpec(FRESHNESS, asset=asset, description=text, partitions_def=partitions)]
 
 
@@ -151,7 +167,7 @@ def evaluation(found: freshness.Judgement) -> dg.AssetCheckEvaluation:
         check_name=FRESHNESS,
         passed=found.met,
         severity=dg.AssetCheckSeverity.WARN,
-        partition=found.partition,
+        partition=None if found.partition == UNPARTITIONED else found.partition,
         description=None if found.met else f"not available by {found.due}",
         metadata={
             "due": found.due,
@@ -178,28 +194,6 @@ def wait_of(retries: Retries, number: int, chance: float) -> float:
     [10.0, 30.0, 90.0]
     """
     return max(0.0, retries.first_seconds * retries.rate**number + (2 * chance - 1) * retries.first_seconds)
-
-
-def process_name() -> str:
-    """This process, on this machine, since it started: ``host/pid/ticks``."""
-    return f"{socket.gethostname()}/{os.getpid()}/{started_at(os.getpid())}"
-
-
-def started_at(pid: int) -> str:
-    """When a process started, in the kernel's ticks; ``""`` where there is no such process."""
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8")
-    except (FileNotFoundError, ProcessLookupError):
-        return ""
-    fields = stat.rpartition(")")[2].split()
-    return "" if fields[0] == "Z" else fields[19]
-
-
-def is_gone(name: str) -> bool:
-    """Whether a process that `process_name` named has ended; never of another machine's."""
-    host, _, rest = name.partition("/")
-    pid, _, ticks = rest.partition("/")
-    return host == socket.gethostname() and pid.isdigit() and started_at(int(pid)) != ticks
 
 
 @dg.logger(colored_console_logger.config_schema, description="Text, or JSON lines with LAKE_LOG=json.")  # type: ignore[untyped-decorator]

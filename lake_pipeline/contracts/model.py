@@ -114,11 +114,13 @@ class Ruleset:
 class Sla:
     """When a partition must be there: by `available_by` local time of `timezone`, on the day after it.
 
-    `properties` are all of the contract's `slaProperties` as they stand there, for people to read.
+    A dataset without partitions must be published again `frequency` (a number and its unit, ``"day"``) after the
+    last time. `properties` are all of the contract's `slaProperties` as they stand there, for people to read.
     """
 
     available_by: datetime.time | None = None
     timezone: str = "UTC"
+    frequency: tuple[float, str] | None = None
     properties: tuple[tuple[str, str], ...] = ()
 
 

@@ -14,12 +14,26 @@ from lake_pipeline.contracts.problems import Reporter
 from lake_pipeline.contracts.temporal import read_zone
 from lake_pipeline.errors import did_you_mean
 
-AVAILABLE_BY = "timeOfAvailability"
+AVAILABLE_BY, FREQUENCY = "timeOfAvailability", "frequency"
+# Units of `frequency` as the standard and people write them.
+UNITS = {
+    unit: name
+    for name, units in {
+        "minute": ("min", "minute", "minutes"),
+        "hour": ("h", "hr", "hour", "hours"),
+        "day": ("d", "day", "days"),
+        "week": ("w", "week", "weeks"),
+        "month": ("m", "mo", "month", "months"),
+        "year": ("y", "yr", "year", "years"),
+    }.items()
+    for unit in units
+}
 DRIFT = "drift"
 POLICIES: dict[str, tuple[str, ...]] = {
     name: typing.get_args(hint) for name, hint in typing.get_type_hints(DriftPolicy).items()
 }
 _DEFAULTS = dataclasses.asdict(DriftPolicy())
+_NUMBER = re.compile(r"\d+(\.\d+)?")
 _TIME = re.compile(r"([01]\d|2[0-3]):[0-5]\d")
 
 
@@ -34,7 +48,7 @@ def read_owners(root: Node) -> tuple[str, ...]:
 
 
 def read_sla(root: Node, report: Reporter) -> Sla:
-    """The service level: `timeOfAvailability` is the time of day, its `valueExt` the zone (UTC)."""
+    """The service level: `timeOfAvailability` is the time of day, its `valueExt` the zone (UTC); `frequency` has a unit."""
     properties = {entry.text("property"): entry for entry in root.each("slaProperties")}
     due, zone = None, "UTC"
     entry = properties.get(AVAILABLE_BY)
@@ -43,8 +57,19 @@ def read_sla(root: Node, report: Reporter) -> Sla:
         due = _read_time(value, report)
         zone_node = entry.get("valueExt")
         zone = read_zone(zone_node, report) if zone_node else zone
+    often = _read_frequency(properties[FREQUENCY], report) if FREQUENCY in properties else None
     texts = tuple((name, _text_of(entry)) for name, entry in properties.items() if name)
-    return Sla(due, zone, texts)
+    return Sla(due, zone, often, texts)
+
+
+def _read_frequency(entry: Node, report: Reporter) -> tuple[float, str] | None:
+    value, unit = entry.get("value"), entry.text("unit")
+    if value is not None and unit.lower() in UNITS and _NUMBER.fullmatch(value.raw) and float(value.raw):
+        return float(value.raw), UNITS[unit.lower()]
+    hint = f"Write `value: 1` and `unit: d`; units are {', '.join(sorted(set(UNITS.values())))}."
+    said = f"{value.raw if value else ''} {unit}".strip()
+    report.add(entry.at("value"), f'The frequency "{said}" is no number of a unit of time.', hint)
+    return None
 
 
 def _text_of(entry: Node) -> str:

@@ -83,6 +83,7 @@ class Away:
             "step": step.name,
             "name": key[:20],
             "run_id": work.run_id,
+            "about": dict(work.about),
             "at": work.at.isoformat(),
             "request": asked,
         }
@@ -144,7 +145,7 @@ def perform(arguments: Mapping[str, str], session: SparkSession, folder: Path) -
     scratch.mkdir(parents=True, exist_ok=True)
     engine = Spark.of(lake, scratch, session, document["name"])
     at = datetime.fromisoformat(document["at"])
-    work = Work(lake, dataset, engine, scratch, document["run_id"], at)
+    work = Work(lake, dataset, engine, scratch, document["run_id"], at, about=document.get("about", {}))
     try:
         answer = step.function(work, request)
     except BaseException:

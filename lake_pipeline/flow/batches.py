@@ -172,6 +172,7 @@ def receipt_of(work: Work, batch: Batch, rules: str) -> Receipt:
         objects=tuple(object_receipt(work, c, batch.coerced.get(c.entry.id, {})) for c in ordered),
         validated_files=tuple(good),
         quarantine_files=tuple(bad),
+        **work.tags,
     )
 
 

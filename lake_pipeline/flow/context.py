@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
@@ -17,6 +17,7 @@ from lake_pipeline.datasets.partitioning import now
 from lake_pipeline.engines.engine import Engine
 from lake_pipeline.errors import UsageError
 from lake_pipeline.flow.choice import Choice, Ran, Size, choose
+from lake_pipeline.flow.state import DEFAULT_PROFILE
 from lake_pipeline.storage import Lake
 
 Q = TypeVar("Q")
@@ -87,8 +88,9 @@ class Work:
     """One run's work on one dataset.
 
     engine: for what is done here; engines: for steps that are done elsewhere. reference: the lake whose
-    curated tables rules compare with. force: whether what is done is done again. after: what is to be done
-    when all has succeeded.
+    curated tables rules compare with. force: whether what is done is done again. about: the run's metadata
+    (run_id, dataset, partition, source, threshold_profile, replay_id). after: what is to be done when all has
+    succeeded.
     """
 
     lake: Lake
@@ -102,7 +104,14 @@ class Work:
     engines: Engines = EMBEDDED
     opened: ExitStack = field(default_factory=ExitStack)
     made: dict[str, Engine] = field(default_factory=dict)
+    about: Mapping[str, str] = field(default_factory=dict)
     after: list[Callable[[], None]] = field(default_factory=list)
+
+    @property
+    def tags(self) -> dict[str, Any]:
+        """What receipts, reports and outcomes say of the run besides its id."""
+        profile = self.about.get("threshold_profile", DEFAULT_PROFILE)
+        return {"threshold_profile": profile, "replay_id": self.about.get("replay_id", "")}
 
     @property
     def context(self) -> tuple[str, str, datetime]:
@@ -155,6 +164,7 @@ def working(
     *,
     engines: Engines = EMBEDDED,
     force: bool = False,
+    about: Mapping[str, str] | None = None,
 ) -> Iterator[Work]:
     """A run's work, with an engine and a scratch folder that end with it."""
     from lake_pipeline.engines.duckdb import DuckDB  # a job on Glue has none
@@ -173,6 +183,7 @@ def working(
             force=force,
             engines=engines,
             opened=opened,
+            about=about or {},
         )
         yield work
         for finish in work.after:

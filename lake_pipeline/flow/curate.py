@@ -117,6 +117,15 @@ def source_names(work: Work) -> list[str]:
     return named_sources(work.dataset, dataset_folders(work.lake.settings.dataset_folders))
 
 
+def refused_by(work: Work, candidate: Candidate, inputs: str) -> str:
+    """What a refused partition was judged by besides its own rows: tables that rules name, and the history.
+
+    When either changes, it is judged again. The history is read for refused partitions only.
+    """
+    mark = assess.history_of(work, [candidate]).mark(candidate.partition)
+    return f"{inputs}/{mark}" if mark else inputs
+
+
 def source_snapshots(work: Work) -> str:
     """The state of the tables that the rules compare with."""
     names, tables = source_names(work), (work.reference or work.lake).tables
@@ -130,7 +139,7 @@ def decided(work: Work, candidate: Candidate, inputs: str) -> Curated | None:
         return None
     if previous.state == "published":
         return Curated(candidate.partition, "unchanged", previous, stored_verdicts(work, candidate))
-    if previous.state == "refused" and previous.inputs == inputs:
+    if previous.state == "refused" and previous.inputs == refused_by(work, candidate, inputs):
         return Curated(candidate.partition, "still refused", previous, stored_verdicts(work, candidate))
     return None
 
@@ -164,7 +173,7 @@ def process(work: Work, memory: Memory, todo: list[Candidate], inputs: str) -> d
             done[p] = Curated(p, "failed", outcome, (), ran)
         else:
             reasons = failure_reasons(verdicts[p])
-            outcome = refuse(work, memory, candidate, found[p], reasons, inputs)
+            outcome = refuse(work, memory, candidate, found[p], reasons, refused_by(work, candidate, inputs))
             done[p] = Curated(p, "refused", outcome, verdicts[p], ran)
     return done
 

@@ -22,6 +22,7 @@ from urllib.parse import unquote
 
 from lake_pipeline import dqdl
 from lake_pipeline.datasets import Dataset
+from lake_pipeline.datasets.loading import digest
 from lake_pipeline.datasets.partitioning import UNPARTITIONED
 from lake_pipeline.flow.state import READERS
 from lake_pipeline.storage import Lake
@@ -46,14 +47,19 @@ class MetricHistory:
 
     def before(self, key: str) -> dqdl.History:
         """The metrics of the partitions before this one, the newest first."""
-        if not self.depth:
-            return NOTHING
+        return dqdl.Earlier(self._earlier(key)) if self.depth else NOTHING
+
+    def mark(self, key: str) -> str:
+        """A digest of the history that this partition is judged by; ``""`` where no rule looks back."""
+        return digest([dict(m) for m in self._earlier(key)])[:16] if self.depth else ""
+
+    def _earlier(self, key: str) -> Sequence[Metrics]:
         if key == UNPARTITIONED:
-            return dqdl.Earlier(self._of_manifests)
+            return self._of_manifests
         end = bisect_left(self._partitions, key)
         wanted = self._partitions[max(0, end - self.depth) : end]
         self._read_partitions(p for p in wanted if p not in self._found)
-        return dqdl.Earlier([self._found[p] for p in reversed(wanted)])
+        return [self._found[p] for p in reversed(wanted)]
 
     def judged(self, key: str, metrics: Metrics) -> None:
         """Take what was just measured for the newest audit of the partition."""

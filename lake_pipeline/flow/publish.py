@@ -53,6 +53,7 @@ def store_report(
         "fingerprint": candidate.fingerprint,
         "inputs": inputs,
         "run_id": work.run_id,
+        **work.tags,
         "at": work.at.isoformat(),
         "contract_version": work.dataset.contract.version,
         "manifest": candidate.manifest.number,
@@ -165,6 +166,7 @@ def adopt(
         facts = {
             k: report[k] for k in ("fingerprint", "inputs", "manifest", "run_id", "at", "contract_version")
         }
+        facts |= {k: report[k] for k in ("threshold_profile", "replay_id") if k in report}
         found[partition] = memory.write_outcome(
             Outcome(
                 dataset=work.dataset.name,
@@ -246,6 +248,7 @@ def outcome(
         at=work.at.isoformat(),
         contract_version=work.dataset.contract.version,
         balance=balance,
+        **work.tags,
         number=candidate.number(),
         **more,
     )

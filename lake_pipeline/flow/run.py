@@ -51,10 +51,11 @@ def run_stages(
     *,
     say: Callable[[str], None] = silent,
     engines: Engines = EMBEDDED,
+    about: Mapping[str, str] | None = None,
 ) -> Result:
-    """Run the named stages; those left out are taken as an earlier run left them."""
+    """Run the named stages; those left out are taken as an earlier run left them. about: see `Work`."""
     keys = list(partitions)
-    with working(lake, dataset, run_id, engines=engines, force=force) as work:
+    with working(lake, dataset, run_id, engines=engines, force=force, about=about) as work:
         memory = Memory(lake, dataset)
         before = {p: m.number for p, m in memory.manifests(keys).items()}
         taken = inventory(lake, dataset, keys, run_id) if "raw" in stages else earlier(memory, keys, run_id)

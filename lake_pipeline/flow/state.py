@@ -23,6 +23,7 @@ from lake_pipeline.storage.objects import ObjectMeta
 
 State = Literal["published", "refused", "failed", "pending"]
 READERS = 16
+DEFAULT_PROFILE = "default"
 
 
 @dataclass(frozen=True)
@@ -114,6 +115,8 @@ class Receipt:
     validated_files: tuple[str, ...] = ()
     quarantine_files: tuple[str, ...] = ()
     replaces: tuple[str, ...] = ()
+    threshold_profile: str = DEFAULT_PROFILE
+    replay_id: str = ""
 
 
 @dataclass(frozen=True)
@@ -162,6 +165,8 @@ class Outcome:
     reasons: tuple[str, ...] = ()
     snapshot: int = 0
     number: int = 0
+    threshold_profile: str = DEFAULT_PROFILE
+    replay_id: str = ""
 
 
 def object_id(zone_url: str, meta: ObjectMeta) -> str:

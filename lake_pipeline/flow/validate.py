@@ -223,6 +223,7 @@ def survivors(
             validated_files=tuple(dict.fromkeys(f for files in good for f in files)),
             quarantine_files=tuple(dict.fromkeys(f for files in bad for f in files)),
             replaces=tuple(r.batch for r, _ in retired if r.batch != batch),
+            **work.tags,
         )
     ]
 

@@ -16,12 +16,11 @@ from typing import Any, Literal
 from lake_pipeline.datasets import Dataset
 from lake_pipeline.flow.curate import Curated
 from lake_pipeline.flow.run import Result
-from lake_pipeline.flow.state import Outcome, document_of
+from lake_pipeline.flow.state import DEFAULT_PROFILE, Outcome, document_of
 from lake_pipeline.storage import Lake
 from lake_pipeline.storage.lake import dump
 
 READERS = 16
-DEFAULT_PROFILE = "default"
 
 
 @dataclass(frozen=True)
@@ -42,7 +41,7 @@ class RunInfo:
 class PartitionRun:
     """What a run did to one partition.
 
-    action: `flow.curate.Action`, or ``validated`` where the run went no further. files: landed files that
+    action: `flow.curate.Action`, or ``validated`` where the run went no further, or ``canceled``. files: landed files that
     were refused whole. checks: how many were evaluated. lag_seconds: from the landing of its newest object to
     its publication, for what was published now. reasons: why it was refused or failed. warnings: failed
     checks that refuse nothing.
@@ -81,7 +80,7 @@ class RunRecord:
     dataset: str
     started: str
     ended: str
-    state: Literal["succeeded", "failed"]
+    state: Literal["succeeded", "failed", "canceled"]
     partitions: tuple[PartitionRun, ...]
     error: str = ""
     replay_id: str = ""
@@ -102,10 +101,10 @@ def record_of(lake: Lake, dataset: Dataset, run: RunInfo, result: Result, ended:
     return made(run, found, state, ended)
 
 
-def broken(lake: Lake, dataset: Dataset, partition: str, error: str) -> PartitionRun:
+def broken(lake: Lake, dataset: Dataset, partition: str, error: str, action: str = "failed") -> PartitionRun:
     """A partition of which a run that broke could not say what became of it."""
     where = source(lake, dataset, partition)
-    return PartitionRun(partition, "failed", where, dataset.contract.version, reasons=(error,))
+    return PartitionRun(partition, action, where, dataset.contract.version, reasons=(error,))
 
 
 def from_outcome(lake: Lake, dataset: Dataset, outcome: Outcome) -> PartitionRun:
@@ -126,7 +125,7 @@ def from_outcome(lake: Lake, dataset: Dataset, outcome: Outcome) -> PartitionRun
 def made(
     run: RunInfo,
     partitions: tuple[PartitionRun, ...],
-    state: Literal["succeeded", "failed"],
+    state: Literal["succeeded", "failed", "canceled"],
     ended: datetime,
     error: str = "",
 ) -> RunRecord:

@@ -31,7 +31,7 @@ class Fault:
     """One thing that is wrong with one member of an incident, usually a partition.
 
     headline: the sentence for the business. reason: why; an example is part of it, or is `sample`. fix: the
-    command that helps. run_id: the run that found it, or ``""``.
+    command that helps. run_id: the run that found it, or ``""``; and that run's source, profile and replay.
     """
 
     headline: str
@@ -39,6 +39,9 @@ class Fault:
     sample: str = ""
     fix: str = ""
     run_id: str = ""
+    source: str = ""
+    threshold_profile: str = ""
+    replay_id: str = ""
 
 
 @dataclass(frozen=True)

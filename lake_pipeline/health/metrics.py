@@ -19,6 +19,7 @@ from lake_pipeline.health.history import RunRecord
 from lake_pipeline.storage import Lake
 
 NAMESPACE = "LakePipeline"
+MOST_NAMED = 50  # partitions in a line of metrics
 
 
 @dataclass(frozen=True)
@@ -188,6 +189,8 @@ def run_lines(record: RunRecord) -> Iterator[str]:
         values["FreshnessLag"] = ("Seconds", lags[:100])  # the format's limit of values in one metric
     about = {
         "RunId": record.run_id,
+        "Partitions": " ".join(p.partition for p in record.partitions[:MOST_NAMED]),
+        "Source": record.partitions[0].source if record.partitions else "",
         "ReplayId": record.replay_id,
         "ThresholdProfile": record.threshold_profile,
     }

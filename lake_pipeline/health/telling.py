@@ -8,15 +8,25 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from typing import Literal
 
 from lake_pipeline.datasets import Dataset
+from lake_pipeline.datasets.partitioning import UNPARTITIONED
 from lake_pipeline.flow.inventory import landed_partitions
 from lake_pipeline.flow.state import Memory, Outcome
 from lake_pipeline.health import breaker, freshness, history, outbox
 from lake_pipeline.health.events import events_of
 from lake_pipeline.health.history import PartitionRun, RunInfo, RunRecord
 from lake_pipeline.health.incidents import Tell, happened, open_incidents, recovered
-from lake_pipeline.health.messages import Fault, Message, named, not_updated, split_sample, unavailable
+from lake_pipeline.health.messages import (
+    Fault,
+    Message,
+    last_published,
+    named,
+    not_updated,
+    split_sample,
+    unavailable,
+)
 from lake_pipeline.health.outbox import Sink
 from lake_pipeline.storage import Lake
 
@@ -70,7 +80,7 @@ def tell_recovered(
     fine = [p.partition for p in found if p.fine]
     over: dict[str, list[str] | None] = {
         "PARTITION_REFUSED": fine,
-        "RUN_FAILED": [p.partition for p in found if p.action != "failed"],
+        "RUN_FAILED": [p.partition for p in found if p.action not in ("failed", "canceled")],
         "SLA_MISSED": fine,
         "CHECK_FAILED": [p.partition for p in found if p.checks and not p.warnings],
     }
@@ -101,7 +111,7 @@ def faults(
         reason, sample = split_sample("; ".join(p.reasons))
         visible = p.curated or name == last
         headline = not_updated(dataset.name, name) if visible else unavailable(dataset.name, name, "", last)
-        found[name] = Fault(headline, reason, sample, fix_of(dataset, p), record.run_id)
+        found[name] = Fault(headline, reason, sample, fix_of(dataset, p), **of_run(record, p))
     return found
 
 
@@ -111,8 +121,18 @@ def warnings(dataset: Dataset, record: RunRecord, partitions: Mapping[str, Parti
     for name, p in partitions.items():
         reason, sample = split_sample("; ".join(p.warnings))
         headline = f"{named(dataset.name, name)}: {len(p.warnings)} check(s) failed that refuse nothing"
-        found[name] = Fault(headline, reason, sample, look(dataset), record.run_id)
+        found[name] = Fault(headline, reason, sample, look(dataset), **of_run(record, p))
     return found
+
+
+def of_run(record: RunRecord, p: PartitionRun) -> dict[str, str]:
+    """What a fault says of the run that found it."""
+    return {
+        "run_id": record.run_id,
+        "source": p.source,
+        "threshold_profile": record.threshold_profile,
+        "replay_id": record.replay_id,
+    }
 
 
 def fix_of(dataset: Dataset, p: PartitionRun) -> str:
@@ -147,7 +167,14 @@ def newest_published(lake: Lake, dataset: Dataset, before: str = "") -> str:
 
 
 def untold(
-    lake: Lake, dataset: Dataset, run: RunInfo, partitions: Sequence[str], error: str, ended: datetime
+    lake: Lake,
+    dataset: Dataset,
+    run: RunInfo,
+    partitions: Sequence[str],
+    error: str,
+    ended: datetime,
+    *,
+    state: Literal["failed", "canceled"] = "failed",
 ) -> RunRecord:
     """The record of a run that ended before it told anything: what its outcomes say, and `error` of the rest.
 
@@ -163,8 +190,8 @@ def untold(
         if outcome is not None and outcome.run_id == run.run_id:
             found.append(history.from_outcome(lake, dataset, outcome))
         elif error and partition in present and not published_since(outcome, run.started):
-            found.append(history.broken(lake, dataset, partition, error))
-    return history.made(run, tuple(found), "failed" if error else "succeeded", ended, error)
+            found.append(history.broken(lake, dataset, partition, error, state))
+    return history.made(run, tuple(found), state if error else "succeeded", ended, error)
 
 
 def published_since(outcome: Outcome | None, started: datetime) -> bool:
@@ -196,6 +223,10 @@ def missing(lake: Lake, dataset: Dataset, found: freshness.Judgement) -> Fault:
         f"{by:%H:%M}" if by else "",
         newest_published(lake, dataset, before=found.partition),
     )
+    if found.partition == UNPARTITIONED:
+        last = freshness.publications(lake, dataset)[-1:]
+        when = f"last published {last[0].isoformat()}" if last else last_published("")
+        headline = f"{dataset.name} not published again by {found.due}; {when}"
     memory = Memory(lake, dataset)
     outcome = memory.outcomes([found.partition]).get(found.partition)
     if found.published:

@@ -1,4 +1,4 @@
-"""What is left to do: partitions that failed, were refused, or were left by a run that was killed."""
+"""What is left to do: partitions that failed, were refused, or were left by a run that was killed or canceled."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from lake_pipeline.flow.audit import named_sources
 from lake_pipeline.flow.state import Memory
 from lake_pipeline.storage import Lake
 
-Why = Literal["failed", "refused", "interrupted"]
+Why = Literal["failed", "refused", "interrupted", "canceled"]
 LOST: frozenset[Why] = frozenset({"interrupted"})
-ALL: frozenset[Why] = frozenset({"failed", "refused", "interrupted"})
+ALL: frozenset[Why] = frozenset({"failed", "refused", "interrupted", "canceled"})
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Mapping
 
 from lake_pipeline.flow.away import write
 
@@ -15,11 +16,16 @@ class Messages:
 
     def __init__(self, uri: str) -> None:
         self._uri, self._number = uri, 0
+        self._about = ""
         self.said: list[str] = []
+
+    def begin(self, about: Mapping[str, str]) -> None:
+        """From now on every line of the job's own log has the metadata of the run that it is a step of."""
+        self._about = "".join(f" {name}={json.dumps(value)}" for name, value in about.items())
 
     def log(self, text: str, level: str = "INFO") -> None:
         """Say something, now."""
-        LOG.log(logging.getLevelName(level), text)
+        LOG.log(logging.getLevelName(level), "%s%s", text, self._about)
         self.said.append(f"{level} {text}")
         if self._uri:
             self._number += 1

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from lake_pipeline.errors import LakeError, Transient
-from lake_pipeline.flow.away import perform, write
+from lake_pipeline.flow.away import perform, read, write
 from lake_pipeline.jobs.messages import Messages
 
 INPUTS = ("contract", "defs", "input", "output")
@@ -38,6 +38,7 @@ def main(step: str, argv: Sequence[str] | None = None) -> None:
     arguments = read_arguments(sys.argv if argv is None else argv)
     messages = Messages(arguments.records.get("lake-messages", ""))
     try:
+        messages.begin(json.loads(read(arguments.inputs["input"])).get("about", {}))
         messages.log(f"{step} of {arguments.inputs['input']} begins")
         done = _perform(arguments)
         messages.log(f"{step} is done: {done['output']}")

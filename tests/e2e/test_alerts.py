@@ -14,13 +14,13 @@ from typing import Any
 
 import dagster as dg
 import pytest
+import yaml
 from lakes import csv, put
 from promises import promised, watch_from
 
 from lake_pipeline.cli.dagster_run import instance_of, job_of, quiet, run_partitions
 from lake_pipeline.components.alerts import lake_alerts
-from lake_pipeline.components.telling import is_gone, process_name
-from lake_pipeline.datasets import Dataset
+from lake_pipeline.datasets import Dataset, load_dataset
 from lake_pipeline.datasets.partitioning import now
 from lake_pipeline.errors import Terminal
 from lake_pipeline.flow import run as flow
@@ -29,6 +29,7 @@ from lake_pipeline.health.breaker import breaker
 from lake_pipeline.health.incidents import incidents
 from lake_pipeline.health.outbox import waiting
 from lake_pipeline.resources import Alerts, LakeResource
+from lake_pipeline.resources.processes import is_gone, process_name
 from lake_pipeline.settings import Settings
 from lake_pipeline.storage import Lake
 from lake_pipeline.storage.objects import StorageUnavailable
@@ -346,3 +347,35 @@ def test_the_real_daemon_tells_of_a_sensor_that_fails(store: Lake, tmp_path: Pat
     (found,) = [i for i in incidents(store) if i.kind == "SENSOR_FAILED"]
     assert found.subject == "sensor.broken_sensor"
     assert "no queue of that name" in found.faults["sensor.broken_sensor"].reason
+
+
+def test_a_canceled_run_is_recorded_and_is_no_incident(store: Lake, sales: Dataset) -> None:
+    with instance_of(store) as instance, quiet():
+        tags = {"dataset": "sales", "dagster/partition": DAY}
+        run = instance.create_run_for_job(job_of(sales), tags=tags)
+        instance.report_run_canceled(run)
+    tick(store)
+    (record,) = recorded(store)
+    assert (record.run_id, record.state) == (run.run_id, "canceled")
+    assert [(p.partition, p.action) for p in record.partitions] == [(DAY, "canceled")]
+    assert kinds(store) == {}
+    assert breaker(store, "sales").failures == 0
+
+
+def test_a_whole_dataset_shows_whether_it_was_published_again_in_time(store: Lake, tmp_path: Path) -> None:
+    from lakes import make_dataset
+
+    sla = [{"property": "frequency", "value": 1, "unit": "d"}]
+    made = make_dataset(tmp_path / "defs", name="codes", partitions={"by": "none"}, landing="codes/")
+    path = made.folder / "contract.yaml"
+    path.write_text(yaml.safe_dump({**yaml.safe_load(path.read_text()), "slaProperties": sla}))
+    codes = load_dataset(made.folder)
+    for name in ("a.csv", "b.csv"):
+        put(store, codes, name, csv(f"{name},1,2026-03-01"), "all")
+        (ran,) = run_partitions(store, codes, ["all"])
+        assert ran.action == "published"
+    with instance_of(store) as instance:
+        logs = instance.all_logs(ran.run_id, of_type=dg.DagsterEventType.ASSET_CHECK_EVALUATION)
+        checks = [e.dagster_event.asset_check_evaluation_data for e in logs if e.dagster_event]
+    (check,) = [c for c in checks if c.check_name == "freshness"]
+    assert (check.partition, check.passed) == (None, True)

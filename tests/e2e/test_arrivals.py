@@ -124,3 +124,42 @@ def test_files_that_are_put_become_published_partitions(chain: Chain, tmp_path: 
     )
     assert {r.tags["lake/lane"] for r in runs} == {"sales/2026-03"}
     assert all(r.tags["dataset"] == "sales" for r in runs)
+
+
+ODD = ["a b.csv", "a+b.csv", "a%20b.csv", "a%2Bb.csv", "ünï/ço&d=e?.csv", "#1;'$x.csv"]
+
+
+def test_what_producers_do_by_accident_stops_nobody(chain: Chain) -> None:
+    """Odd names, files of no dataset, files that are gone at once, the same event again and again."""
+    s3, sqs = client("s3", chain.env), client("sqs", chain.env)
+    url = chain.env["LAKE_QUEUE_URL"]
+    s3.put_object(Bucket="lake-raw", Key="nobody/knows.csv", Body=b"x")
+    chain.put("gone.csv", DAYS[1], csv("gone,1,2026-03-02"))
+    s3.delete_object(Bucket="lake-raw", Key="sales/2026/03/02/gone.csv")
+    for number, name in enumerate(ODD):
+        chain.put(name, DAYS[0], csv(f"{number},1,{DAYS[0]}"))
+    chain.put("a.csv", DAYS[2], csv(f"c,1,{DAYS[2]}"))
+    listed = s3.list_objects_v2(Bucket="lake-raw", Prefix="sales/2026/03/03/")["Contents"][0]
+    found = {"key": listed["Key"], "size": listed["Size"], "etag": listed["ETag"].strip('"')}
+    event = {
+        "source": "aws.s3",
+        "detail-type": "Object Created",
+        "time": listed["LastModified"].isoformat(),
+        "detail": {"bucket": {"name": "lake-raw"}, "object": found},
+    }
+    for _ in range(5):
+        sqs.send_message(QueueUrl=url, MessageBody=json.dumps(event))
+
+    def done() -> bool:
+        status = View(chain.lake, chain.dataset).status()
+        return [status[d].state if d in status else "" for d in (DAYS[0], DAYS[2])] == ["published"] * 2
+
+    limit = time.monotonic() + PATIENCE
+    while not done():
+        assert time.monotonic() < limit, chain.log.read_text(errors="replace")[-6000:]
+        time.sleep(0.2)
+    view = View(chain.lake, chain.dataset)
+    assert [v for v in view.values() if v != "gone"] == [*map(str, range(len(ODD))), "c"]
+    asked = requested(chain.lake)
+    ids = [id_ for d in asked for objects in d["objects"].values() for id_ in objects.values()]
+    assert len(ids) == len(set(ids))  # the same event again is the same work

@@ -14,7 +14,7 @@ import dagster as dg
 import pytest
 from lakes import COLUMNS, csv, make_dataset, put
 
-from lake_pipeline.cli.dagster_run import instance_of, run_partitions
+from lake_pipeline.cli.dagster_run import instance_of, job_of, run_partitions
 from lake_pipeline.cli.left import planned
 from lake_pipeline.datasets import Dataset
 from lake_pipeline.flow import run as flow
@@ -208,3 +208,23 @@ def test_metrics_for_people_and_for_cloudwatch(lake: Cli, store: Lake, sales: Da
     lines = [json.loads(line) for line in lake("metrics", "sales", "--emf").out.splitlines()]
     assert [line.get("Dataset") for line in lines] == [None, "sales"]
     assert lines[1]["QualityFailureRate"] == pytest.approx(0.6)
+
+
+def cancel(instance: dg.DagsterInstance, dataset: Dataset, partition: str) -> str:
+    """A run of a partition that a person cancels while it is queued."""
+    tags = {"dataset": "sales", "dagster/partition": partition}
+    run = instance.create_run_for_job(job_of(dataset), tags=tags)
+    instance.report_run_canceled(run)
+    return run.run_id
+
+
+def test_a_partition_whose_run_was_canceled_is_left(lake: Cli, store: Lake, sales: Dataset) -> None:
+    land(store, sales, DAYS[0], "a")
+    with instance_of(store) as instance:
+        cancel(instance, sales, DAYS[0])
+    assert lake("rerun", "sales", "--dry-run", "--json").json == []  # a person wanted it
+    (left,) = lake("rerun", "sales", "--failed", "--dry-run", "--json").json
+    assert (left["partition"], left["why"]) == (DAYS[0], "canceled")
+    (ran,) = lake("rerun", "sales", "--failed", "--json").json
+    assert ran["action"] == "published"
+    assert lake("rerun", "sales", "--failed", "--dry-run", "--json").json == []

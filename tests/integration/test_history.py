@@ -192,3 +192,20 @@ def test_partitions_together_have_the_columns_of_one_alone(lake_folder: Lake, tm
     dataset = make_dataset(tmp_path / "defs", rules=rules)
     land(lake_folder, dataset, dict.fromkeys(days(1, 2), 2))
     assert set(actions(run(lake_folder, dataset, *days(1, 2))).values()) == {"published"}
+
+
+def test_a_refused_day_is_judged_again_when_its_history_is_another(lake_folder: Lake, tmp_path: Path) -> None:
+    """A backfill of the days before it: what was refused for them is looked at again, and only then."""
+    dataset = make_dataset(tmp_path / "defs", rules="RowCount >= 0.5 * avg(last(2))")
+    one, three, four = days(1, 3, 4)
+    land(lake_folder, dataset, {one: 20, three: 4, four: 4})
+    assert actions(run(lake_folder, dataset, one)) == {one: "published"}
+    assert actions(run(lake_folder, dataset, three)) == {three: "refused"}
+    assert actions(run(lake_folder, dataset, three)) == {three: "still refused"}
+    run(lake_folder, dataset, four)
+    assert actions(run(lake_folder, dataset, three)) == {
+        three: "still refused"
+    }  # what comes after is no history
+    land(lake_folder, dataset, {one: 6}, name="a.csv")  # sent again, shorter
+    assert actions(run(lake_folder, dataset, one)) == {one: "published"}
+    assert actions(run(lake_folder, dataset, three)) == {three: "published"}

@@ -8,12 +8,16 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+import yaml
 from lakes import csv, make_dataset, put, run
 from promises import promised, watch_from
 
-from lake_pipeline.datasets import Dataset
-from lake_pipeline.datasets.promise import due_at
+from lake_pipeline.contracts import ContractError
+from lake_pipeline.datasets import Dataset, load_dataset
+from lake_pipeline.datasets.loading import SHIPPED
+from lake_pipeline.datasets.promise import due_again, due_at
 from lake_pipeline.health.freshness import judge, judged, on_publish
+from lake_pipeline.health.telling import tell_freshness
 from lake_pipeline.storage import Lake
 
 HOUR = timedelta(hours=1)
@@ -114,7 +118,6 @@ def test_data_that_ended_is_not_waited_for(lake_folder: Lake, tmp_path: Path) ->
 def test_the_first_look_is_kept(lake_root: Lake, tmp_path: Path) -> None:
     dataset = promised(tmp_path)
     now = datetime.now(UTC)
-    assert judge(lake_root, dataset, now) == []  # nothing of it has come yet: it is not waited for
     put(lake_root, dataset, "a.csv", csv("a,1,2026-03-01"), "2026-03-01")
     run(lake_root, dataset, "2026-03-01")
     judge(lake_root, dataset, now + timedelta(days=3))
@@ -123,3 +126,84 @@ def test_the_first_look_is_kept(lake_root: Lake, tmp_path: Path) -> None:
     assert abs(since - now) < timedelta(minutes=10)  # of the manifest, not of the look three days later
     judge(lake_root, dataset, now + timedelta(days=30))
     assert lake_root.zone("ops").read("freshness/sales/since.json") == body
+
+
+def recurring(folder: Path, number: object, unit: str, at: str = "") -> Dataset:
+    """A dataset without partitions that is to be published every so often."""
+    made = make_dataset(folder / "defs", partitions={"by": "none"}, landing="sales/").folder
+    contract = yaml.safe_load((made / "contract.yaml").read_text())
+    contract["slaProperties"] = [{"property": "frequency", "value": number, "unit": unit}]
+    if at:
+        contract["slaProperties"].append({"property": "timeOfAvailability", "value": at, "valueExt": "UTC"})
+    (made / "contract.yaml").write_text(yaml.safe_dump(contract))
+    return load_dataset(made)
+
+
+@pytest.mark.parametrize(
+    ("number", "unit", "at", "expected"),
+    [
+        (1, "d", "", "2026-03-02T09:00:00+00:00"),
+        (1, "day", "07:30", "2026-03-02T07:30:00+00:00"),
+        (6, "h", "07:30", "2026-03-01T15:00:00+00:00"),  # the time of day is for days
+        (0.5, "hours", "", "2026-03-01T09:30:00+00:00"),
+        (1, "month", "07:30", "2026-04-01T07:30:00+00:00"),
+    ],
+)
+def test_due_again(tmp_path: Path, number: float, unit: str, at: str, expected: str) -> None:
+    due = due_again(recurring(tmp_path, number, unit, at), datetime(2026, 3, 1, 9, tzinfo=UTC))
+    assert due
+    assert due.isoformat() == expected
+
+
+@pytest.mark.parametrize(("number", "unit"), [("often", "d"), (1, "fortnight"), (0, "d"), (-1, "d")])
+def test_a_frequency_that_says_nothing_is_a_problem_of_the_contract(
+    tmp_path: Path, number: object, unit: str
+) -> None:
+    with pytest.raises(ContractError, match="frequency"):
+        recurring(tmp_path, number, unit)
+
+
+def test_a_whole_dataset_that_is_not_published_again_is_missed(lake_folder: Lake, tmp_path: Path) -> None:
+    dataset = recurring(tmp_path, 1, "d", "07:30")
+    first = datetime(2026, 3, 1, 6, tzinfo=UTC)
+    due = datetime(2026, 3, 2, 7, 30, tzinfo=UTC)
+
+    def publish(name: str, at: datetime) -> None:
+        put(lake_folder, dataset, name, csv(f"{name},1,2026-03-01"), "all")
+        run(lake_folder, dataset, "all")
+        newest = max(o.key for o in lake_folder.zone("ops").list("outcomes/sales"))
+        os.utime(Path(lake_folder.zone("ops").root) / newest, (at.timestamp(), at.timestamp()))
+
+    publish("a.csv", first)
+    assert judge(lake_folder, dataset, due) == []
+    (missed,) = judge(lake_folder, dataset, due + HOUR)
+    assert (missed.due, missed.met, missed.published) == (due.isoformat(), False, "")
+    assert judge(lake_folder, dataset, due + 2 * HOUR) == []  # told once
+    publish("b.csv", due + 3 * HOUR)
+    assert on_publish(lake_folder, dataset, ["all"], due + 3 * HOUR) == []  # missed it for ever
+    publish("c.csv", due + 20 * HOUR)
+    (met,) = on_publish(lake_folder, dataset, ["all"], due + 20 * HOUR)
+    assert (met.met, met.due) == (True, (due + timedelta(days=1)).isoformat())
+    assert [j.met for j in judged(lake_folder, dataset).values()] == [False, True]
+
+
+def test_a_producer_that_never_delivers_is_missed(lake_folder: Lake, tmp_path: Path) -> None:
+    """No file ever came: the promise holds from when somebody looked first, and what was due before is not missed."""
+    dataset, at = promised(tmp_path), datetime(2026, 2, 25, 12, tzinfo=UTC)
+    assert judge(lake_folder, dataset, at) == []
+    assert judge(lake_folder, dataset, datetime(2026, 2, 26, 7, 30, tzinfo=UTC) - HOUR) == []
+    (missed,) = judge(lake_folder, dataset, datetime(2026, 2, 26, 7, 31, tzinfo=UTC))
+    assert (missed.partition, missed.met, missed.published) == ("2026-02-25", False, "")
+    headlines: list[str] = []
+    tell_freshness(lake_folder, dataset, [missed], at, lambda m: headlines.append(m.subject))
+    assert headlines == ["sales for 2026-02-25 not available by 07:30; nothing is published yet"]
+    assert judge(lake_folder, load_dataset(SHIPPED / "orders"), at + timedelta(days=9)) == []  # an example
+
+
+def test_a_whole_dataset_that_never_came_is_missed(lake_folder: Lake, tmp_path: Path) -> None:
+    dataset, at = recurring(tmp_path, 1, "d"), datetime(2026, 2, 25, 12, tzinfo=UTC)
+    assert judge(lake_folder, dataset, at) == []
+    (missed,) = judge(lake_folder, dataset, at + timedelta(days=1, minutes=1))
+    headlines: list[str] = []
+    tell_freshness(lake_folder, dataset, [missed], at, lambda m: headlines.append(m.subject))
+    assert headlines == [f"sales not published again by {missed.due}; nothing is published yet"]
