@@ -227,10 +227,9 @@ def losers(
     names = [*by, *(f"__h{i}" for i in range(len(rule.key)))]
     hashed = table.filter(present).select("_partition", *columns).select(*names)
     keys = hashed.group_by(names).aggregate(__n=hashed.count())
-    counts = keys.aggregate(rows=keys["__n"].sum().fill_null(0), keys=keys.count(), by=by).to_pyarrow()
-    found = {c.get("_partition", partitions[0]): (int(c["rows"]), int(c["keys"])) for c in counts.to_pylist()}
-    if all(rows == keys for rows, keys in found.values()):
-        return Losers(single={p: rows for p, (rows, _) in found.items()})
+    found = keys.aggregate(most=keys["__n"].max(), keys=keys.count(), by=by).to_pyarrow().to_pylist()
+    if all((row["most"] or 1) == 1 for row in found):
+        return Losers(single={row.get("_partition", partitions[0]): row["keys"] for row in found})
     twice = keys.filter(keys["__n"] > 1)
     rows = table.filter(present).select(*dict.fromkeys([*rule.key, *rule.order_by, *LINEAGE]))
     rows = rows.mutate(**{f"__h{i}": hash_of(rows[name], backend) for i, name in enumerate(rule.key)})
