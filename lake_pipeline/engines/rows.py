@@ -108,9 +108,7 @@ def _typed(raw: Expr, rules: RowRules, dialect: Dialect) -> tuple[Expr, dict[str
         *(raw[name].name(column) for name, column in originals.items()),
     )
     cells = dialect.apart(cells)
-    cells = dialect.apart(
-        cells.mutate(**{c.name: settled(cells[c.name], c.type) for c in rules.columns})
-    )
+    cells = dialect.apart(cells.mutate(**{c.name: settled(cells[c.name], c.type) for c in rules.columns}))
     flags: dict[str, Expr] = {}
     for i, column in enumerate(rules.columns):
         there = _there(cells[originals[column.name]])
