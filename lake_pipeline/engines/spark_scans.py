@@ -80,7 +80,7 @@ class Reader:
     @property
     def lineage(self) -> list[str]:
         """The lineage columns that rows carry: no partition where all files have the same."""
-        return self.columns.names[len(self.names) :]
+        return [*self.columns.names[len(self.names) :]]
 
     def _broken(self, file: PartFile) -> pa.RecordBatch:
         empty = [pa.nulls(1, f.type) for f in list(self.columns)[: len(self.names)]]
