@@ -95,6 +95,14 @@ class Dialect(Protocol):
         """A value as JSON text."""
         ...
 
+    def moment(self, text: Expr) -> Expr:
+        """ISO text as an instant, NULL where it is none; without an offset it is UTC."""
+        ...
+
+    def apart(self, table: Expr) -> Expr:
+        """The table, its columns not written into the expressions above that use them, where that costs."""
+        ...
+
 
 @dataclass(frozen=True)
 class Cast:
@@ -262,7 +270,7 @@ def _formatted(text: Expr, type_: Timestamp, dialect: Dialect) -> Expr:
 
 def _instant(text: Expr, type_: Timestamp, dialect: Dialect) -> Expr:
     """ISO text as an instant; in UTC, text without an offset needs no other treatment."""
-    absolute = text.try_cast(type_.ibis)
+    absolute = dialect.moment(text)
     if type_.timezone == "UTC":
         return absolute
     local = dialect.instant(text.try_cast(dt.Timestamp(None, 6)), type_.timezone).cast(type_.ibis)

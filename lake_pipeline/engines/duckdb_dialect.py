@@ -51,6 +51,14 @@ class DuckDBDialect:
         """``to_json`` as text."""
         return builtin("to_json", (value.type(),), dt.JSON())(value).cast("string")
 
+    def moment(self, text: Expr) -> Expr:
+        """``TRY_CAST``."""
+        return text.try_cast(dt.Timestamp("UTC", 6))
+
+    def apart(self, table: Expr) -> Expr:
+        """The table: DuckDB finds what is written twice."""
+        return table
+
     def text(self, value: Expr) -> Expr:
         """``CAST(… AS VARCHAR)``."""
         return value.cast("string")

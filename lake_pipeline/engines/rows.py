@@ -72,7 +72,7 @@ def validated(raw: Expr, rules: RowRules, dialect: Dialect) -> Expr:
     typed, originals = _typed(raw, rules, dialect)
     lost = [typed[f"_lost_{i}"] for i in range(len(rules.columns))]
     rejected = _any([~typed["_sound"], *(f.when for f in _faults(typed, rules, dialect, lost))])
-    judged = typed.mutate(**{REJECTED: rejected})
+    judged = dialect.apart(typed.mutate(**{REJECTED: rejected}))
     texts = {name: judged[column] for name, column in originals.items()}
     rescued = ibis.cases(
         (~judged["_sound"], ibis.null("string")),
@@ -96,7 +96,7 @@ def _typed(raw: Expr, rules: RowRules, dialect: Dialect) -> tuple[Expr, dict[str
         c.name: canonical_text(raw[c.name], c.type) for c in rules.columns if raw[c.name].type().is_string()
     }
     told = {n: f"_canonical_{n}" for n, v in verdicts.items() if v is not None and not always(v)}
-    raw = raw.mutate(**{column: verdicts[n] for n, column in told.items()})
+    raw = dialect.apart(raw.mutate(**{column: verdicts[n] for n, column in told.items()}))
     casts = {
         c.name: cast(raw[c.name], c.type, dialect, raw[told[c.name]] if c.name in told else None)
         for c in rules.columns
@@ -107,7 +107,8 @@ def _typed(raw: Expr, rules: RowRules, dialect: Dialect) -> tuple[Expr, dict[str
         *(raw[name] for name in (*rules.extra, *LINEAGE, "_sound")),
         *(raw[name].name(column) for name, column in originals.items()),
     )
-    cells = cells.mutate(**{c.name: settled(cells[c.name], c.type) for c in rules.columns})
+    cells = dialect.apart(cells)
+    cells = dialect.apart(cells.mutate(**{c.name: settled(cells[c.name], c.type) for c in rules.columns}))
     flags: dict[str, Expr] = {}
     for i, column in enumerate(rules.columns):
         there = _there(cells[originals[column.name]])
@@ -117,7 +118,7 @@ def _typed(raw: Expr, rules: RowRules, dialect: Dialect) -> tuple[Expr, dict[str
         kept = column.name in rules.keep_original
         if rules.coerce and (kept or not always(casts[column.name].canonical)):
             flags[f"_coerced_{column.name}"] = there & value.notnull() & (True if kept else ~canonical)
-    return cells.mutate(**flags), originals
+    return dialect.apart(cells.mutate(**flags)), originals
 
 
 def _there(cell: Expr) -> Expr:

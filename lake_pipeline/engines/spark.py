@@ -184,7 +184,8 @@ class Spark:
     def validate(self, part: Part, rules: RowRules) -> PartResult:
         """Type and judge every row of a part; good rows to Parquet, rejects with reasons."""
         raw = self._raw(part, self.number())
-        files = self._write(self._frame(validated(raw, rules, self.dialect)), "validated")
+        frame = self._frame(validated(raw, rules, self.dialect))
+        files = self._write(frame, "validated", partition=part.partition)
         broken = frozenset(s for f in files for s in f.broken)
         if broken:
             return PartResult(broken=broken, error="records that do not fit the columns")
@@ -208,25 +209,36 @@ class Spark:
         from ibis.backends.pyspark.datatypes import PySparkSchema
 
         columns = spark_columns(part.columns)
-        reader = Reader(part.format, tuple(columns.names), arrow_schema(columns), part.longest)
+        lineage = {n: t for n, t in RAW.items() if n != "_partition" or not part.partition}
+        carried = arrow_schema(columns, lineage)
+        reader = Reader(part.format, tuple(columns.names), carried, part.longest)
         size = sum(size_of(f.path) for f in part.files)
         context = self.session.sparkContext
         tasks = min(len(part.files), max(size // TASK_BYTES + 1, 2 * context.defaultParallelism))
         rows = context.parallelize([(describe(file),) for file in part.files], tasks)
         files = self.session.createDataFrame(rows, "file string")
-        schema = ibis.schema({**dict(columns.items()), **RAW})
+        schema = ibis.schema({**dict(columns.items()), **lineage})
         files.mapInArrow(reader, PySparkSchema.from_ibis(schema)).createOrReplaceTempView(f"raw_{n}")
-        return ibis.table(schema, name=f"raw_{n}")
+        raw = ibis.table(schema, name=f"raw_{n}")
+        return raw.mutate(_partition=ibis.literal(part.partition)) if part.partition else raw
 
     def _frame(self, table: Expr) -> DataFrame:
         return self.session.sql(str(ibis.to_sql(table, dialect="pyspark", pretty=False)))
 
-    def _write(self, frame: DataFrame, zone: str, make: EntryMaker | None = None) -> list[Written]:
-        """Have the executors write rows to Parquet; what they wrote, sorted by content."""
+    def _write(
+        self, frame: DataFrame, zone: str, make: EntryMaker | None = None, partition: str = ""
+    ) -> list[Written]:
+        """Have the executors write rows to Parquet; what they wrote, sorted by content.
+
+        partition: of all rows, where it is one: it need not go with each.
+        """
         names = tuple(frame.columns)  # mapInArrow cannot name a column that has a dot or a backtick in it
         plain = frame.toDF(*(f"c{i}" for i in range(len(names))))
+        if partition:
+            plain = plain.drop(f"c{names.index('_partition')}")
+        writer = Writer(self._target, zone, names, partition, make)
         with self.translated():
-            reports = plain.mapInArrow(Writer(self._target, zone, names, make), "report string").collect()
+            reports = plain.mapInArrow(writer, "report string").collect()
         return sorted((written(row[0]) for row in reports), key=lambda w: w.file.content)
 
     def rejects(
@@ -328,4 +340,5 @@ class Spark:
         frame = self._frame(table)
         if len(partitions) > 1:
             frame = frame.repartition("_partition")
-        return [w.file for w in self._write(frame, zone)]
+        only = partitions[0] if len(partitions) == 1 else ""
+        return [w.file for w in self._write(frame, zone, partition=only)]

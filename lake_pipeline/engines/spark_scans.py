@@ -69,13 +69,23 @@ class Reader:
         )
         sound = found["_sound"] if "_sound" in found.schema.names else pa.repeat(True, rows)
         data = [carried(found[f"c{i}"], self.columns.field(i).type) for i in range(len(self.names))]
-        lineage = [pa.repeat(file.partition, rows), pa.repeat(file.source, rows), numbers, sound]
-        return pa.record_batch([*data, *lineage], schema=self.columns)
+        lineage = {
+            "_partition": pa.repeat(file.partition, rows),
+            "_source": pa.repeat(file.source, rows),
+            "_record": numbers,
+            "_sound": sound,
+        }
+        return pa.record_batch([*data, *(lineage[n] for n in self.lineage)], schema=self.columns)
+
+    @property
+    def lineage(self) -> list[str]:
+        """The lineage columns that rows carry: no partition where all files have the same."""
+        return [*self.columns.names[len(self.names) :]]
 
     def _broken(self, file: PartFile) -> pa.RecordBatch:
         empty = [pa.nulls(1, f.type) for f in list(self.columns)[: len(self.names)]]
-        lineage = [[file.partition], [file.source], [BROKEN], [False]]
-        arrays = [pa.array(v, t) for v, t in zip(lineage, LINEAGE.values(), strict=True)]
+        lineage = {"_partition": file.partition, "_source": file.source, "_record": BROKEN, "_sound": False}
+        arrays = [pa.array([lineage[n]], LINEAGE[n]) for n in self.lineage]
         return pa.record_batch([*empty, *arrays], schema=self.columns)
 
 

@@ -73,17 +73,21 @@ class Written:
 
 @dataclass(frozen=True)
 class Writer:
-    """Writes the rows of a task, apart by partition and by whether they are rejected. names: of the columns."""
+    """Writes the rows of a task, apart by partition and by whether they are rejected.
+
+    names: of the columns. partition: of all rows, which then come without it.
+    """
 
     target: Target
     zone: str
     names: tuple[str, ...]
+    partition: str = ""
     make: Callable[[Iterable[pa.RecordBatch]], Iterable[pa.RecordBatch]] | None = None
 
     def __call__(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         with fetching(self.target.scratch) as folder:
             files: dict[tuple[str, bool], Growing] = {}
-            named = (batch.rename_columns(self.names) for batch in batches)
+            named = (self._named(batch) for batch in batches)
             for batch in self.make(named) if self.make else named:
                 for key, rows in apart(pa.Table.from_batches([batch])):
                     if key not in files:
@@ -92,6 +96,12 @@ class Writer:
             for (partition, rejected), file in files.items():
                 report = file.close(self.target, "ops" if rejected else self.zone, partition, rejected)
                 yield pa.record_batch([[report]], schema=REPORT)
+
+    def _named(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        columns = [*batch.columns]
+        if self.partition:
+            columns.insert(self.names.index("_partition"), pa.repeat(self.partition, batch.num_rows))
+        return pa.RecordBatch.from_arrays(columns, names=list(self.names))
 
 
 def apart(rows: pa.Table) -> Iterator[tuple[tuple[str, bool], pa.Table]]:

@@ -186,7 +186,9 @@ def stage_all(work: Work, todo: list[Candidate]) -> Staged:
 def staged_rows(work: Work, backend: Any, staged: Staged) -> Expr:
     """The staged files as one table; an empty one of the contract's columns where there are none."""
     if staged.files:
-        return work.engine.table(backend, [f.path for f in staged.files])
+        table = work.engine.table(backend, [f.path for f in staged.files])
+        partitions = {f.partition for f in staged.files}  # one that all rows have is not read with each
+        return table.mutate(_partition=ibis.literal(partitions.pop())) if len(partitions) == 1 else table
     lineage = {"_partition": "string", "_source": "string", "_record": "int64"}
     return ibis.memtable([], schema={**dict(work.dataset.contract.schema().items()), **lineage})
 

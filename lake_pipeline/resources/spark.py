@@ -7,7 +7,7 @@ import dagster as dg
 from pydantic import Field
 
 from lake_pipeline.engines.engine import Engine
-from lake_pipeline.engines.spark_session import SESSION, check_spark
+from lake_pipeline.engines.spark_session import LOCAL, SESSION, check_spark, warm
 from lake_pipeline.storage import Lake
 
 
@@ -34,9 +34,11 @@ class SparkSessions(dg.ConfigurableResource):  # type: ignore[type-arg]
         conf = {
             "spark.app.name": "lake_pipeline",
             **SESSION,
+            **(LOCAL if master.startswith("local") else {}),
             "spark.ui.enabled": "false",
             "spark.master": master,
             **self.conf,
         }
         session = spark_session_from_config(conf)  # type: ignore[no-untyped-call]
+        warm(session)
         return Spark.of(lake, folder, session)
