@@ -71,6 +71,9 @@ def end(
         judgements = freshness.on_publish(lake, dataset, published, at)
         for judgement in judgements:
             context.log_event(evaluation(judgement))
+        if freshness_checks(dataset):
+            for partition in set(published) - {j.partition for j in judgements}:
+                context.log_event(not_awaited(dataset, partition))
         late = [j for j in judgements if not j.met and j.judged == at.isoformat()]
         tell(context.log, lake, dataset, alerts, history.record_of(lake, dataset, run, result, at), late)
     except Exception as e:  # noqa: BLE001  (the run did its work: nothing that telling does may fail it)
@@ -174,6 +177,21 @@ def evaluation(found: freshness.Judgement) -> dg.AssetCheckEvaluation:
             "published": found.published or "not yet",
             "late_seconds": max(0.0, (seen - due).total_seconds()),
         },
+    )
+
+
+def not_awaited(dataset: Dataset, partition: str) -> dg.AssetCheckEvaluation:
+    """What Dagster shows where there is nothing to judge: it would show a check without an answer as failed."""
+    whole = partition == UNPARTITIONED
+    return dg.AssetCheckEvaluation(
+        asset_key=dg.AssetKey(["curated", dataset.name]),
+        check_name=FRESHNESS,
+        passed=True,
+        severity=dg.AssetCheckSeverity.WARN,
+        partition=None if whole else partition,
+        description="Nothing was due since it was judged last."
+        if whole
+        else "Nothing was promised: it was due before the lake took in the dataset's first file.",
     )
 
 

@@ -250,6 +250,18 @@ def test_a_partition_that_is_due_is_told_and_red(store: Lake, tmp_path: Path) ->
     assert day not in next(i for i in incidents(store) if i.subject == "orders").faults
 
 
+def test_history_breaks_no_promise_and_leaves_no_check_without_an_answer(store: Lake, tmp_path: Path) -> None:
+    orders, day = promised(tmp_path, name="orders"), "2026-01-02"
+    put(store, orders, "a.csv", csv(f"a,1,{day}"), day)
+    (ran,) = run_partitions(store, orders, [day])
+    with instance_of(store) as instance:
+        logs = instance.all_logs(ran.run_id, of_type=dg.DagsterEventType.ASSET_CHECK_EVALUATION)
+        checks = [e.dagster_event.asset_check_evaluation_data for e in logs if e.dagster_event]
+    (check,) = [c for c in checks if c.check_name == "freshness"]
+    assert (check.partition, check.passed) == (day, True)
+    assert "Nothing was promised" in str(check.description)
+
+
 def test_alerting_tells_that_it_is_late(store: Lake) -> None:
     before = json.dumps({"ticked": (now() - timedelta(hours=2)).isoformat()})
     cursor = tick(store, before).cursor
