@@ -7,6 +7,7 @@ import shutil
 import sys
 import threading
 from collections.abc import Iterable
+from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -43,13 +44,16 @@ def session_of() -> SparkSession:
 
 
 def warm(session: SparkSession) -> threading.Thread:
-    """Have Spark load what rows will need, and start its Python, beside what the driver does meanwhile."""
+    """Have Spark load what rows will need, and start its Python, beside what the driver does meanwhile.
+
+    What fails here, for the session may end first, is no error: it would fail again where rows need it, and say so.
+    """
 
     def load() -> None:
-        frame = session.range(1).selectExpr("CAST(id AS STRING) AS c0", "to_json(struct(id)) AS c1")
-        frame.mapInArrow(passed, "c0 string, c1 string").filter("c0 RLIKE '0'").mapInArrow(
-            passed, "c0 string, c1 string"
-        ).collect()
+        schema = "c0 string, c1 string"
+        with suppress(Exception):
+            frame = session.range(1).selectExpr("CAST(id AS STRING) AS c0", "to_json(struct(id)) AS c1")
+            frame.mapInArrow(passed, schema).filter("c0 RLIKE '0'").mapInArrow(passed, schema).collect()
 
     thread = threading.Thread(target=load, daemon=True)
     thread.start()

@@ -31,14 +31,16 @@ class SparkSessions(dg.ConfigurableResource):  # type: ignore[type-arg]
         from lake_pipeline.engines.spark import Spark
 
         master = self.master or os.environ.get("LAKE_SPARK_MASTER") or "local[*]"
+        local = master.startswith("local")
         conf = {
             "spark.app.name": "lake_pipeline",
             **SESSION,
-            **(LOCAL if master.startswith("local") else {}),
+            **(LOCAL if local else {}),
             "spark.ui.enabled": "false",
             "spark.master": master,
             **self.conf,
         }
         session = spark_session_from_config(conf)  # type: ignore[no-untyped-call]
-        warm(session)
+        if local:
+            warm(session)
         return Spark.of(lake, folder, session)
