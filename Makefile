@@ -25,7 +25,8 @@ demo: .venv/.demo
 dev: .venv/.demo
 	@$(BIN)/lake dev
 
-test: lint types lint-contracts glue-env java
+test: .venv/.dev
+	@$(MAKE) --no-print-directory -j2 lint types lint-contracts glue-env java
 	@echo "== tests"
 	@$(BIN)/python -m pytest -q $(PYTEST_ARGS)
 
