@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import threading
 from collections.abc import Iterable
 from typing import Any
 
@@ -90,16 +91,20 @@ def structure(shape: dt.DataType) -> Any:
     return DuckDBType.to_string(shape)
 
 
+_OPTIONS = threading.Lock()  # Ibis has one set of options for all threads
+
+
 def sql_of(expression: Expr) -> str:
     """An expression as DuckDB's SQL, a select within a select as it is written.
 
     Ibis makes one of them, in which DuckDB computes again what is named within a CASE.
     """
-    before, ibis.options.sql.fuse_selects = ibis.options.sql.fuse_selects, False
-    try:
-        return str(ibis.to_sql(expression, dialect="duckdb", pretty=False))
-    finally:
-        ibis.options.sql.fuse_selects = before
+    with _OPTIONS:
+        before, ibis.options.sql.fuse_selects = ibis.options.sql.fuse_selects, False
+        try:
+            return str(ibis.to_sql(expression, dialect="duckdb", pretty=False))
+        finally:
+            ibis.options.sql.fuse_selects = before
 
 
 def quoted(text: str) -> str:

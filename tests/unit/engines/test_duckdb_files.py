@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +52,14 @@ def rows_of(seen: Judged) -> list[tuple[Any, ...]]:
     """(source, record, a) of all good rows, in order, read again from the files."""
     rows = [r for f in seen.result.good for r in pq.ParquetFile(f.path).read().to_pylist()]
     return sorted((r["_source"], r["_record"], r["a"]) for r in rows)
+
+
+def test_threads_leave_ibis_its_options() -> None:
+    raw = ibis.table(raw_schema(ibis.schema({"a": "string"})), name="raw")
+    expression = validated(raw, RowRules((Column("a", Number()),)), DuckDBDialect())
+    with ThreadPoolExecutor(8) as pool:
+        assert len(set(pool.map(sql_of, [expression] * 40))) == 1
+    assert ibis.options.sql.fuse_selects
 
 
 def test_what_one_select_computes_the_next_finds_computed() -> None:
