@@ -79,7 +79,8 @@ def chain(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Chain]:
             monkeypatch.setenv(name, value)
         yield Chain(env, Lake(Settings.from_env()), dataset, log)
     finally:
-        os.killpg(process.pid, signal.SIGINT)  # as Ctrl+C does
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGINT)  # as Ctrl+C does
         try:
             process.wait(60)
         except subprocess.TimeoutExpired:

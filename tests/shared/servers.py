@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import random
 import shutil
 import socket
 import subprocess
 import sys
 import time
 import uuid
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,17 +48,15 @@ class S3Server:
 
 
 def free_port() -> int:
-    """A TCP port that nobody listens on, and nobody on the one 10,000 above, where weed puts its gRPC."""
+    """A TCP port that nobody listens on; nor on the next one, nor on the one 10,000 above, where weed puts its gRPC.
+
+    All are below those that the system gives to outgoing connections, which would take them meanwhile.
+    """
     while True:
-        with socket.socket() as one, socket.socket() as two:
-            one.bind(("127.0.0.1", 0))
-            port = int(one.getsockname()[1])
-            if port + 10000 > 65535:
-                continue
-            try:
-                two.bind(("127.0.0.1", port + 10000))
-            except OSError:
-                continue
+        port = random.randrange(10_000, 22_000)
+        with ExitStack() as stack, suppress(OSError):
+            for each in (port, port + 1, port + 10_000):
+                stack.enter_context(socket.socket()).bind(("127.0.0.1", each))
             return port
 
 
