@@ -73,7 +73,7 @@ def end(
             context.log_event(evaluation(judgement))
         if freshness_checks(dataset):
             for partition in set(published) - {j.partition for j in judgements}:
-                context.log_event(not_awaited(dataset, partition))
+                context.log_event(not_judged(lake, dataset, partition, at))
         late = [j for j in judgements if not j.met and j.judged == at.isoformat()]
         tell(context.log, lake, dataset, alerts, history.record_of(lake, dataset, run, result, at), late)
     except Exception as e:  # noqa: BLE001  (the run did its work: nothing that telling does may fail it)
@@ -180,18 +180,17 @@ def evaluation(found: freshness.Judgement) -> dg.AssetCheckEvaluation:
     )
 
 
-def not_awaited(dataset: Dataset, partition: str) -> dg.AssetCheckEvaluation:
-    """What Dagster shows where there is nothing to judge: it would show a check without an answer as failed."""
-    whole = partition == UNPARTITIONED
+def not_judged(lake: Lake, dataset: Dataset, partition: str, at: datetime) -> dg.AssetCheckEvaluation:
+    """What Dagster shows of what was not due just now: it would show a check without an answer as failed."""
+    if partition == UNPARTITIONED:
+        return evaluation(freshness.until_next(lake, dataset, at))
     return dg.AssetCheckEvaluation(
         asset_key=dg.AssetKey(["curated", dataset.name]),
         check_name=FRESHNESS,
         passed=True,
         severity=dg.AssetCheckSeverity.WARN,
-        partition=None if whole else partition,
-        description="Nothing was due since it was judged last."
-        if whole
-        else "Nothing was promised: it was due before the lake took in the dataset's first file.",
+        partition=partition,
+        description="Nothing was promised: it was due before the promise began to count.",
     )
 
 

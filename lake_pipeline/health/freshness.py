@@ -124,6 +124,16 @@ def whole(lake: Lake, dataset: Dataset, now: datetime) -> list[Judgement]:
     return found
 
 
+def until_next(lake: Lake, dataset: Dataset, now: datetime) -> Judgement:
+    """Whether a published dataset without partitions is still in time; nothing is kept, for time goes on."""
+    last = publications(lake, dataset)[-1]
+    at = due_again(dataset, last)
+    assert at is not None
+    met = now <= at
+    when = last.isoformat() if met else ""
+    return Judgement(dataset.name, UNPARTITIONED, at.isoformat(), met, when, now.isoformat())
+
+
 def publications(lake: Lake, dataset: Dataset) -> list[datetime]:
     """When a dataset without partitions was published, for the last time and the time before, oldest first."""
     store, found = lake.zone("ops"), list[datetime]()

@@ -16,7 +16,7 @@ from lake_pipeline.contracts import ContractError
 from lake_pipeline.datasets import Dataset, load_dataset
 from lake_pipeline.datasets.loading import SHIPPED
 from lake_pipeline.datasets.promise import due_again, due_at
-from lake_pipeline.health.freshness import judge, judged, on_publish
+from lake_pipeline.health.freshness import judge, judged, on_publish, until_next
 from lake_pipeline.health.telling import tell_freshness
 from lake_pipeline.storage import Lake
 
@@ -179,6 +179,9 @@ def test_a_whole_dataset_that_is_not_published_again_is_missed(lake_folder: Lake
     (missed,) = judge(lake_folder, dataset, due + HOUR)
     assert (missed.due, missed.met, missed.published) == (due.isoformat(), False, "")
     assert judge(lake_folder, dataset, due + 2 * HOUR) == []  # told once
+    assert until_next(lake_folder, dataset, due).met
+    overdue = until_next(lake_folder, dataset, due + 2 * HOUR)  # also where a run found nothing to publish
+    assert (overdue.met, overdue.published) == (False, "")
     publish("b.csv", due + 3 * HOUR)
     assert on_publish(lake_folder, dataset, ["all"], due + 3 * HOUR) == []  # missed it for ever
     publish("c.csv", due + 20 * HOUR)
