@@ -81,7 +81,7 @@ def validated(raw: Expr, rules: RowRules, dialect: Dialect) -> Expr:
         else_=ibis.null("string"),
     )
     names = [c.name for c in rules.columns]
-    return judged.mutate(**{RESCUED: rescued}).select(*names, *rules.extra, *LINEAGE, RESCUED, REJECTED)
+    return judged.select(*names, *rules.extra, *LINEAGE, rescued.name(RESCUED), REJECTED)
 
 
 def _typed(raw: Expr, rules: RowRules, dialect: Dialect) -> tuple[Expr, dict[str, str]]:

@@ -7,40 +7,47 @@ from __future__ import annotations
 
 import gc
 import sys
+from importlib.machinery import PathFinder
 from typing import Any
-
-import pandas  # noqa: F401 - PySpark loads it in each worker that gets Arrow
-
-import lake_pipeline.engines.spark
-import lake_pipeline.engines.spark_scans  # noqa: F401
 
 
 def main() -> None:
     """Serve, as PySpark's own daemon does."""
-    from pyspark import daemon
-    from pyspark.sql.pandas.utils import require_minimum_pyarrow_version
-
-    require_minimum_pyarrow_version()  # loads setuptools
     without_spare_archives()
+    load()
     gc.collect()
     gc.freeze()  # a worker collects garbage after each task, and need not look through all that is loaded
+    from pyspark import daemon
+
     serving: Any = daemon
     serving.manager()
 
 
 def without_spare_archives() -> None:
-    """Take the archives that Spark adds off the path, where PySpark is installed as well.
+    """Take off the path what Spark puts before all else: its Java, and its Python where that is installed as well.
 
-    A worker invalidates what Python knows of its path before each task, and would read each archive's directory.
+    A worker invalidates what Python knows of its path before each task, and would read each archive's directory
+    anew; that of Spark's Java has thousands of files, none of them Python.
     """
-    import pyspark
-
-    if ".zip" in str(pyspark.__file__):
-        return
-    spare = [p for p in sys.path if p.endswith(".zip") and ("pyspark" in p or "py4j" in p)]
-    for path in spare:
+    archives = [p for p in sys.path if p.endswith((".zip", ".jar")) and ("spark" in p or "py4j" in p)]
+    others = [p for p in sys.path if p not in archives]
+    pyspark, py4j = (PathFinder.find_spec(name, others) for name in ("pyspark", "py4j"))
+    if not (pyspark and py4j and str(pyspark.origin).removesuffix("__init__.py") in archives[0]):
+        archives = [p for p in archives if p.endswith(".jar")]  # an installed one may be of another Spark
+    for path in archives:
         sys.path.remove(path)
         sys.path_importer_cache.pop(path, None)
+
+
+def load() -> None:
+    """Import what tasks need, lest each worker does."""
+    import pandas  # noqa: F401 - PySpark loads it in each worker that gets Arrow
+    from pyspark.sql.pandas.utils import require_minimum_pyarrow_version
+
+    import lake_pipeline.engines.spark
+    import lake_pipeline.engines.spark_scans  # noqa: F401
+
+    require_minimum_pyarrow_version()  # loads setuptools
 
 
 if __name__ == "__main__":

@@ -7,7 +7,6 @@ cannot be told apart becomes one row with ``_record`` 0, for the driver to see.
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,8 @@ from typing import Any
 
 import ibis
 import ibis.expr.datatypes as dt
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
@@ -29,6 +30,7 @@ from lake_pipeline.formats.remote import Remote, fetching
 
 BATCH_ROWS = 20_000
 BLOCK_BYTES = 4 * 1024 * 1024
+Bytes = npt.NDArray[np.uint8]
 LINEAGE = {"_partition": pa.string(), "_source": pa.string(), "_record": pa.int64(), "_sound": pa.bool_()}
 
 
@@ -65,7 +67,7 @@ class Reader:
     def _with_lineage(self, found: pa.RecordBatch, file: PartFile, at: int) -> pa.RecordBatch:
         rows = found.num_rows
         numbers = (
-            found["_record"] if "_record" in found.schema.names else pa.array(range(at + 1, at + rows + 1))
+            found["_record"] if "_record" in found.schema.names else pa.array(np.arange(at + 1, at + rows + 1))
         )
         sound = found["_sound"] if "_sound" in found.schema.names else pa.repeat(True, rows)
         data = [carried(found[f"c{i}"], self.columns.field(i).type) for i in range(len(self.names))]
@@ -172,10 +174,10 @@ def csv_rows(file: PartFile, reader: Reader) -> Iterator[pa.RecordBatch]:
     form = reader.format
     assert isinstance(form, Csv)
     path = on_disk(file.path)
-    check_quotes(path, form)
-    names = [f"c{i}" for i in range(len(reader.names))]
     if path.stat().st_size == 0:
         return
+    check_quotes(np.fromfile(path, np.uint8), form)
+    names = [f"c{i}" for i in range(len(reader.names))]
     block = max(BLOCK_BYTES, 2 * reader.longest)  # Arrow wants a record to lie in two blocks at most
     read = pa_csv.ReadOptions(column_names=names, skip_rows=int(file.skip_header), block_size=block)
     parse = pa_csv.ParseOptions(
@@ -198,34 +200,35 @@ def csv_rows(file: PartFile, reader: Reader) -> Iterator[pa.RecordBatch]:
             raise
 
 
-def check_quotes(path: Path, form: Csv) -> None:
-    """Raise `Unreadable` for a quote that neither opens nor closes a field, nor is doubled."""
+def check_quotes(text: Bytes, form: Csv) -> None:
+    """Raise `Unreadable` for a quote that neither opens nor closes a field, nor is doubled.
+
+    Quotes open and close by turns, a doubled one does both; so each but the doubled ones has an end of a
+    field beside it. A text that has quotes has no carriage return outside of them but in its line ends.
+    """
     if not form.quote:
         return
-    text = path.read_bytes()
-    quote = form.quote.encode()
-    if quote not in text:
+    separator, newline, back = ord(form.separator), ord("\n"), ord("\r")
+    # beyond both ends, as a field would see it, is a separator
+    text = np.append(text, np.full(2, separator, np.uint8))
+    quotes = np.flatnonzero(text == ord(form.quote))
+    opening, closing = quotes[::2], quotes[1::2]
+    if opening.size > closing.size:
+        raise Unreadable("a quote that is not closed")
+    if not quotes.size:
         return
-    q, d = re.escape(quote), re.escape(form.separator.encode())
-    field = rb"%b(?:[^%b]++|%b%b)*+%b(?=%b|\r?\n|\Z)|[^%b%b\r\n]*+(?=%b|\r?\n|\Z)" % (
-        q,
-        q,
-        q,
-        q,
-        q,
-        d,
-        q,
-        d,
-        d,
-    )
-    record = rb"(?:(?:%b)%b)*+(?:%b)(?:\r?\n|\Z)" % (field, d, field)
-    records = re.compile(rb"(?:%b){1,1000}+" % record)
-    at = 0
-    while at < len(text):
-        found = records.match(text, at)
-        if not found or found.end() == at:
-            raise Unreadable(f"a quote out of place after byte {at}")
-        at = found.end()
+    doubled = closing[:-1] + 1 == opening[1:]
+    before, after = text[opening - 1], text[closing + 1]
+    starts = (before == separator) | (before == newline)
+    starts[1:] |= doubled
+    ends = (after == separator) | (after == newline) | ((after == back) & (text[closing + 2] == newline))
+    ends[:-1] |= doubled
+    if not (starts.all() and ends.all()):
+        raise Unreadable("a quote out of place")
+    returns = np.flatnonzero(text == back)
+    alone = returns[text[returns + 1] != newline]
+    if (np.searchsorted(quotes, alone) % 2 == 0).any():
+        raise Unreadable("a carriage return that ends no line")
 
 
 def line_rows(file: PartFile, reader: Reader) -> Iterator[pa.RecordBatch]:

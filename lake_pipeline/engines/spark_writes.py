@@ -26,6 +26,7 @@ from lake_pipeline.formats.packs import Text
 from lake_pipeline.formats.remote import Remote, fetching, shared, store_of
 
 GROUP_ROWS = 122_880
+DICTIONARY_BYTES = 64 * 1024  # of a column's values in a row group; beyond it they hardly repeat, and cost as much again
 REPORT = pa.schema([("report", pa.string())])
 BROKEN = 0  # the `_record` of a file that cannot be read
 
@@ -121,7 +122,9 @@ class Growing:
 
     def __init__(self, path: Path, schema: pa.Schema) -> None:
         self._path = path
-        self._writer = pq.ParquetWriter(path, schema, compression="zstd")
+        self._writer = pq.ParquetWriter(
+            path, schema, compression="zstd", dictionary_pagesize_limit=DICTIONARY_BYTES
+        )
         self._waiting: list[pa.Table] = []
         self._rows = 0
         self._counts: Counter[str] = Counter()
