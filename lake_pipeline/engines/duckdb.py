@@ -209,11 +209,7 @@ class DuckDB:
         )
         schema = {**{n: dt.string for n in LINEAGE}, "_record": dt.int64, RESCUED: dt.string}
         reasons = explained(ibis.table(schema, name="rejects"), rules, raw_schema(part.columns), self.dialect)
-        sql = self._compiled(("explain", part.columns, rules), reasons)
-        return (
-            f"SELECT o._partition, r._source, r._record, r.reasons, o.{RESCUED} AS original "
-            f"FROM ({sql}) r JOIN rejects o USING (_source, _record)"
-        )
+        return self._compiled(("explain", part.columns, rules), reasons)
 
     def _compiled(self, key: Any, expression: Expr) -> str:
         with self._lock:

@@ -135,23 +135,26 @@ def _rescues(judged: Expr, texts: dict[str, Expr], dialect: Dialect) -> Iterator
 
 
 def explained(rejects: Expr, rules: RowRules, raw_schema: ibis.Schema, dialect: Dialect) -> Expr:
-    """(``_source``, ``_record``, ``reasons``) of rejected rows, from their original values in ``_rescued``."""
+    """``_partition``, ``_source``, ``_record``, ``reasons`` and ``original`` of rejected rows.
+
+    The original values are the rows' ``_rescued``, and all that is known of them.
+    """
     shape = dt.Struct({name: raw_schema[name] for name in raw_schema.names if not name.startswith("_")})
     original = dialect.from_json(rejects[RESCUED], shape)
     raw = rejects.select(
         *(original[name].name(name) for name in shape.names),
         *(rejects[name] for name in LINEAGE),
+        rejects[RESCUED],
         rejects[RESCUED].notnull().name("_sound"),
     )
-    typed, originals = _typed(raw, replace(rules, extra=()), dialect)
+    typed, originals = _typed(raw, replace(rules, extra=(RESCUED,)), dialect)
     texts = {c.name: _text(typed[originals[c.name]], dialect) for c in rules.columns}
     faults = _faults(typed, rules, dialect, [typed[f"_lost_{i}"] for i in range(len(rules.columns))])
     entries = [_reason(f, texts[f.column] if f.value is None else f.value) for f in faults]
     malformed = _struct("MALFORMED_ROW", "", ibis.null("string"), "The record is not a JSON object.")
     found = ibis.array(entries).filter(lambda r: r.notnull())
-    return typed.select(
-        "_source", "_record", typed["_sound"].ifelse(found, ibis.array([malformed])).name("reasons")
-    )
+    reasons = typed["_sound"].ifelse(found, ibis.array([malformed]))
+    return typed.select(*LINEAGE, reasons.name("reasons"), typed[RESCUED].name("original"))
 
 
 VALUE_LENGTH = 1000  # characters of a value that a reason quotes; the whole is in the row's original

@@ -262,12 +262,7 @@ class Spark:
         self._read(rejected).createOrReplaceTempView(f"rejects_{n}")
         schema = {**{name: dt.string for name in LINEAGE}, "_record": dt.int64, RESCUED: dt.string}
         columns = ibis.schema({**dict(spark_columns(part.columns).items()), **RAW})
-        reasons = explained(ibis.table(schema, name=f"rejects_{n}"), rules, columns, self.dialect)
-        self._frame(reasons).createOrReplaceTempView(f"reasons_{n}")
-        return self.session.sql(
-            f"SELECT o._partition, r._source, r._record, r.reasons, o.{RESCUED} AS original "
-            f"FROM reasons_{n} r JOIN rejects_{n} o ON r._source = o._source AND r._record = o._record"
-        )
+        return self._frame(explained(ibis.table(schema, name=f"rejects_{n}"), rules, columns, self.dialect))
 
     def _read(self, files: Sequence[Text]) -> DataFrame:
         """Parquet files: by Spark's reader, or by tasks of ours where Hadoop knows no S3."""
