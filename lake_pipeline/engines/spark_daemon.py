@@ -32,8 +32,11 @@ def without_spare_archives() -> None:
     archives = [p for p in sys.path if p.endswith((".zip", ".jar")) and ("spark" in p or "py4j" in p)]
     others = [p for p in sys.path if p not in archives]
     pyspark, py4j = (PathFinder.find_spec(name, others) for name in ("pyspark", "py4j"))
-    if not (pyspark and py4j and str(pyspark.origin).removesuffix("__init__.py") in archives[0]):
-        archives = [p for p in archives if p.endswith(".jar")]  # an installed one may be of another Spark
+    home = str(pyspark.origin).removesuffix("__init__.py") if pyspark and py4j else None
+    if not home or not all(
+        p.startswith(home) for p in archives
+    ):  # what is installed may be of another version
+        archives = [p for p in archives if p.endswith(".jar")]
     for path in archives:
         sys.path.remove(path)
         sys.path_importer_cache.pop(path, None)

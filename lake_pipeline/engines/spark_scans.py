@@ -67,7 +67,9 @@ class Reader:
     def _with_lineage(self, found: pa.RecordBatch, file: PartFile, at: int) -> pa.RecordBatch:
         rows = found.num_rows
         numbers = (
-            found["_record"] if "_record" in found.schema.names else pa.array(np.arange(at + 1, at + rows + 1))
+            found["_record"]
+            if "_record" in found.schema.names
+            else pa.array(np.arange(at + 1, at + rows + 1))
         )
         sound = found["_sound"] if "_sound" in found.schema.names else pa.repeat(True, rows)
         data = [carried(found[f"c{i}"], self.columns.field(i).type) for i in range(len(self.names))]

@@ -43,21 +43,26 @@ def session_of() -> SparkSession:
     return SparkSession.builder.config(map=SESSION).getOrCreate()
 
 
-def warm(session: SparkSession) -> threading.Thread:
-    """Have Spark load what rows will need, and start its Python, beside what the driver does meanwhile.
+def warm(session: SparkSession) -> list[threading.Thread]:
+    """Have Spark start its Python, and load what rows will need, beside what the driver does meanwhile.
 
     What fails here, for the session may end first, is no error: it would fail again where rows need it, and say so.
     """
 
-    def load() -> None:
+    def python() -> None:
+        with suppress(Exception):
+            session.sparkContext.parallelize([0], 1).mapPartitions(list).count()
+
+    def sql() -> None:
         schema = "c0 string, c1 string"
         with suppress(Exception):
             frame = session.range(1).selectExpr("CAST(id AS STRING) AS c0", "to_json(struct(id)) AS c1")
             frame.mapInArrow(passed, schema).filter("c0 RLIKE '0'").mapInArrow(passed, schema).collect()
 
-    thread = threading.Thread(target=load, daemon=True)
-    thread.start()
-    return thread
+    threads = [threading.Thread(target=load, daemon=True) for load in (python, sql)]
+    for thread in threads:
+        thread.start()
+    return threads
 
 
 def passed(batches: Iterable[pa.RecordBatch]) -> Iterable[pa.RecordBatch]:

@@ -26,7 +26,9 @@ from lake_pipeline.formats.packs import Text
 from lake_pipeline.formats.remote import Remote, fetching, shared, store_of
 
 GROUP_ROWS = 122_880
-DICTIONARY_BYTES = 64 * 1024  # of a column's values in a row group; beyond it they hardly repeat, and cost as much again
+DICTIONARY_BYTES = (
+    64 * 1024
+)  # of a column's values in a row group; beyond it they hardly repeat, and cost as much again
 REPORT = pa.schema([("report", pa.string())])
 BROKEN = 0  # the `_record` of a file that cannot be read
 
