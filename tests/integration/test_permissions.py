@@ -30,7 +30,9 @@ o-2,c-1,many,EUR,2026-03-01T08:15:00Z,
 
 def policy(name: str) -> str:
     """A policy as the guide prints it."""
-    found = re.search(rf"<!-- policy: {name} -->\n```json\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.S)
+    found = re.search(
+        rf"<!-- policy: {name} -->\n```json\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL
+    )
     assert found
     return json.dumps(json.loads(found.group(1)))
 
