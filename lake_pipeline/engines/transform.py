@@ -142,9 +142,9 @@ def _filter(table: Expr, step: Filter, connection: Any) -> tuple[Expr, Expr]:
 def _computed(table: Expr, text: str, name: str, kind: dt.DataType, connection: Any, where: str) -> Expr:
     """The table with one more column, an SQL expression (Spark SQL, translated for the engine)."""
     try:
-        rendered = sql.render(sql.predicate(text), connection)
-        target = sql.render(exp.DataType.build(_spark_type(kind), dialect="spark"), connection)
-        column = f"CAST({rendered} AS {target}) AS {sql.quoted(name, connection)}"
+        value = exp.cast(sql.predicate(text), exp.DataType.build(_spark_type(kind), dialect="spark"))
+        rendered = sql.render(value, connection, {sql.PRIMARY: table})
+        column = f"{rendered} AS {sql.quoted(name, connection)}"
         schema = {**dict(table.schema().items()), name: kind}
         select = f"SELECT *, {column} FROM {sql.quoted(sql.PRIMARY, connection)}"
         return sql.over(connection, {sql.PRIMARY: table}, select, sch.Schema(schema))
