@@ -51,7 +51,9 @@ ENGINE_VALUES = frozenset(
         ),
     )
 )
-NAMES = tuple(name.lower() for function in FUNCTIONS.values() for name in re.findall(r"(\w+)\(", function.form))
+NAMES = tuple(
+    name.lower() for function in FUNCTIONS.values() for name in re.findall(r"(\w+)\(", function.form)
+)
 PLAIN_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 NO_CONDITION = {exp.Query: "a subquery", exp.AggFunc: "an aggregate", exp.Window: "a window function"}
 PREDICATE_PARTS = frozenset(("expressions", "from_", "from", "where", "kind", "hint", "operation_modifiers"))

@@ -15,7 +15,8 @@ from sqlglot.optimizer.qualify import qualify
 
 from lake_pipeline.dqdl.guard import PRIMARY, SPARK, plain, predicate, query
 from lake_pipeline.dqdl.sql_kinds import columns_of
-from lake_pipeline.dqdl.sql_meaning import for_engine, typed
+from lake_pipeline.dqdl.sql_meaning import for_engine
+from lake_pipeline.dqdl.sql_typing import typed
 from lake_pipeline.dqdl.subject import Connection, RuleError
 
 __all__ = [

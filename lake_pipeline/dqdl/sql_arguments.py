@@ -8,13 +8,20 @@ from typing import Any
 
 from sqlglot import exp
 
-from lake_pipeline.dqdl.sql_kinds import DOUBLE, TEXT, common, kind_of
+from lake_pipeline.dqdl.sql_kinds import DOUBLE, TEXT, WHOLE, common, kind_of
 from lake_pipeline.dqdl.subject import RuleError
 
 # Letters whose upper case is several letters, and marks that stand for them while the others change: engines differ.
 SPECIALS = "".join(c for c in map(chr, range(0x100, 0xFB18)) if len(c.upper()) > 1)
 PRIVATE = "".join(chr(0xF100 + i) for i in range(len(SPECIALS)))
 MAX_DIGITS = 15
+MOST_LETTERS = 1_000_000
+BOUNDED = (
+    f"CAST(CASE WHEN {{0}} < 0 THEN 0 WHEN {{0}} > {MOST_LETTERS} THEN {MOST_LETTERS} ELSE {{0}} END AS INT)"
+)
+LEFT, RIGHT = (f"{name}(:this, {BOUNDED.format(':expression')})" for name in ("LEFT", "RIGHT"))
+# A last sigma and the dotted I, which engines put into lower case each in their own way, done beforehand.
+LOWER = "LOWER(REPLACE(REPLACE(:this, 'Σ', 'σ'), 'İ', 'i'))"
 UNITS = ("year", "quarter", "month", "week", "day", "hour", "minute", "second")
 DAY_UNITS = {
     **dict.fromkeys(("year", "yyyy", "yy"), "year"),
@@ -68,14 +75,18 @@ def whole_replace(node: Any) -> None:
     _refuse(node.args.get("replacement"), "write replace(text, old, ''): it takes three texts")
 
 
-def not_empty(name: str) -> Callable[[Any], None]:
-    """A text that is written, and not empty; or left out."""
+def pad(node: Any) -> None:
+    """A length and a text that are written."""
+    given = node.args.get("fill_pattern")
+    _refuse(given is None or text(given), "lpad, rpad: what to fill with is a text as written, and not empty")
+    times(node)
 
-    def check(node: Any) -> None:
-        given = node.args.get(name)
-        _refuse(given is None or text(given), f"{node.sql_name().lower()}: what to fill with is a text as written, and not empty")
 
-    return check
+def times(node: Any) -> None:
+    """A number of letters that is written, and not so large that memory ends."""
+    given = number(node.args.get("times") or node.expression)
+    fine = given is not None and given <= MOST_LETTERS
+    _refuse(fine, f"{node.sql_name().lower()}: how many is a number up to {MOST_LETTERS}, as written")
 
 
 def from_start(node: Any) -> None:
@@ -204,15 +215,21 @@ def trim(node: Any) -> str:
 def substring(node: Any) -> str:
     """Position 0 is the first, too, and less than no letters are none."""
     start, length = node.args.get("start"), node.args.get("length")
-    first = ":start" if number(start) else "CASE WHEN :start = 0 THEN 1 ELSE :start END"
-    if length is None:
-        return f"SUBSTRING(:this, {first})"
-    some = ":length" if (number(length) or -1) >= 0 else "CASE WHEN :length < 0 THEN 0 ELSE :length END"
-    return f"SUBSTRING(:this, {first}, {some})"
-
-
-def spark_whole(name: str) -> Callable[[Any], str]:
-    """A whole number of 64 bits, and NULL where it has more."""
-    return lambda node: f"TRY_CAST({name}(:this) AS BIGINT)" if kind_of(node.this) != DOUBLE else (
-        f"CASE WHEN ABS(:this) < 9.2E18 THEN {name}(:this) END"
+    bounds = (
+        f"WHEN :start > {MOST_LETTERS} THEN {MOST_LETTERS} WHEN :start < -{MOST_LETTERS} THEN -{MOST_LETTERS}"
     )
+    first = (
+        ":start" if number(start) else f"CAST(CASE WHEN :start = 0 THEN 1 {bounds} ELSE :start END AS INT)"
+    )
+    return (
+        f"SUBSTRING(:this, {first})"
+        if length is None
+        else (f"SUBSTRING(:this, {first}, {BOUNDED.format(':length')})")
+    )
+
+
+def to_whole(name: str) -> Callable[[Any], str]:
+    """A whole number of 64 bits, and NULL where it would have more."""
+    of_double = f"CASE WHEN ABS(:this) < 9.2E18 THEN CAST({name}(:this) AS BIGINT) END"
+    templates = {DOUBLE: of_double, WHOLE: "CAST(:this AS BIGINT)"}
+    return lambda node: templates.get(kind_of(node.this), f"TRY_CAST({name}(:this) AS BIGINT)")

@@ -38,7 +38,8 @@ FORMS = {
 TRUE, FALSE = (rf"^{SPACE}(?i:{words}){SPACE}\z" for words in ("true|t|yes|y|1", "false|f|no|n|0"))
 # What years from 1 to 9999 are, in seconds.
 SECONDS = "CASE WHEN :this BETWEEN -62135596800 AND 253402300799 THEN :this END"
-SINCE_EPOCH = "CAST(FLOOR(EPOCH_US(CAST(:this AS TIMESTAMPTZ)) / 1000000) AS BIGINT)"
+SINCE_EPOCH = "EPOCH_US(DATE_TRUNC('second', CAST(:this AS TIMESTAMPTZ))) // 1000000"
+SPARK_SINCE_EPOCH = "CAST(CAST(:this AS TIMESTAMP) AS BIGINT)"
 OF_TEXT = "TRY_CAST(REGEXP_EXTRACT(:this, :form, 1) AS :type)"
 TRY, PLAIN = "TRY_CAST(:this AS :type)", "CAST(:this AS :type)"
 
@@ -56,7 +57,10 @@ CASTS: dict[tuple[str, str], tuple[str, str]] = {
     (DECIMAL, WHOLE.name): ("TRY_CAST(TRUNC(:this) AS :type)", TRY),
     (DOUBLE.name, WHOLE.name): ("TRY_CAST(TRUNC(:this) AS :type)", TRY),
     (BOOLEAN.name, WHOLE.name): (PLAIN, PLAIN),
-    (TIMESTAMP.name, WHOLE.name): (f"TRY_CAST({SINCE_EPOCH} AS :type)", "TRY_CAST(UNIX_TIMESTAMP(:this) AS :type)"),
+    (TIMESTAMP.name, WHOLE.name): (
+        f"TRY_CAST({SINCE_EPOCH} AS :type)",
+        f"TRY_CAST({SPARK_SINCE_EPOCH} AS :type)",
+    ),
     (WHOLE.name, DECIMAL): (TRY, TRY),
     (DECIMAL, DECIMAL): (TRY, TRY),
     (DOUBLE.name, DECIMAL): ("TRY_CAST(CAST(:this AS TEXT) AS :type)", TRY),
@@ -101,7 +105,9 @@ def check_cast(value: Kind, to: Kind) -> None:
     """Refuse a cast that engines do each in their own way."""
     if value in (UNKNOWN, NULL) or (value.name, to.name) in CASTS:
         if value.name == DECIMAL and to == TEXT and value.scale > PLAIN_SCALE:
-            raise RuleError(f"cast of {value} to text: cast it to decimal({value.digits},{PLAIN_SCALE}) first")
+            raise RuleError(
+                f"cast of {value} to text: cast it to decimal({value.digits},{PLAIN_SCALE}) first"
+            )
         return
     instead = INSTEAD.get((value.name, to.name))
     hint = f": write {instead}" if instead else ""

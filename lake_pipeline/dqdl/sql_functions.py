@@ -17,6 +17,7 @@ from typing import Any
 from sqlglot import exp
 
 from lake_pipeline.dqdl import sql_arguments as arguments
+from lake_pipeline.dqdl.sql_casts import SINCE_EPOCH, SPARK_SINCE_EPOCH
 from lake_pipeline.dqdl.sql_kinds import (
     ANY,
     BOOLEAN,
@@ -110,7 +111,9 @@ def _rounded(node: exp.Expr) -> Kind:
 def _summed(node: exp.Expr) -> Kind:
     kind = _of_argument(node)
     if kind.name == DECIMAL and kind.digits > SUM_DIGITS:
-        raise RuleError(f"sum takes decimals of at most {SUM_DIGITS} digits, and not {kind}: cast to decimal(28,{min(kind.scale, 10)})")
+        raise RuleError(
+            f"sum takes decimals of at most {SUM_DIGITS} digits, and not {kind}: cast to decimal(28,{min(kind.scale, 10)})"
+        )
     return decimal(kind.digits + 10, kind.scale) if kind.name == DECIMAL else kind
 
 
@@ -120,6 +123,16 @@ def _remainder(node: exp.Expr) -> Kind:
 
 def _if_whole(whole: str, other: str = "") -> Callable[[Any], str]:
     return lambda node: whole if _of_argument(node) == WHOLE else other
+
+
+def _no_minus_zero(name: str) -> tuple[Callable[[Any], str], Callable[[Any], str]]:
+    """The smaller of 0.0 and -0.0 would be the one that an engine saw first."""
+
+    def template(node: Any) -> str:
+        plain = _of_argument(node) == DOUBLE and not isinstance(node.this, exp.Distinct)
+        return f"{name}(:this + CAST(0 AS DOUBLE))" if plain else ""
+
+    return template, template
 
 
 def _round(node: Any) -> str:
@@ -134,7 +147,6 @@ def _moment(name: str) -> Function:
 
 
 # What is counted from the epoch, and what a mean is of.
-SECONDS = "CAST(FLOOR(EPOCH_US(CAST(:this AS TIMESTAMPTZ)) / 1000000) AS BIGINT)"
 AS_DOUBLE = "CAST(:this AS DOUBLE)"
 SPECIALS, PRIVATE = arguments.SPECIALS, arguments.PRIVATE
 UPPER = (
@@ -142,31 +154,38 @@ UPPER = (
     f"TRANSLATE(UPPER(TRANSLATE(REPLACE(:this, 'ß', 'SS'), '{SPECIALS}', '{PRIVATE}')), '{PRIVATE}', '{SPECIALS}') "
     "ELSE UPPER(:this) END"
 )
-LOWER = "LOWER(REPLACE(REPLACE(:this, 'Σ', 'σ'), 'İ', 'i'))"
+LOWER = arguments.LOWER
 LOG = "LN(CASE WHEN CAST(:expression AS DOUBLE) > 0 THEN CAST(:expression AS DOUBLE) END) / LN(CAST(:this AS DOUBLE))"
 CONTAINS = "CASE WHEN NOT :this IS NULL THEN COALESCE({}(:this, :expression), FALSE) END"
-TO_WHOLE = "TRY_CAST({}(:this) AS BIGINT)"
 
 FUNCTIONS: dict[str, Function] = {
     # text
-    "Upper": Function("upper(text)", TEXTS, TEXT, UPPER.format("REGEXP_MATCHES"), UPPER.format("REGEXP_LIKE")),
+    "Upper": Function(
+        "upper(text)", TEXTS, TEXT, UPPER.format("REGEXP_MATCHES"), UPPER.format("REGEXP_LIKE")
+    ),
     "Lower": Function("lower(text)", TEXTS, TEXT, LOWER, LOWER),
     "Trim": Function("trim(text), ltrim, rtrim", TEXTS, TEXT, arguments.trim),
     "Length": Function("length(text)", TEXTS, WHOLE),
-    "Substring": Function("substring(text, from, length)", TEXTS_WHOLE, TEXT, arguments.substring),
-    "Left": Function("left(text, length)", TEXTS_WHOLE, TEXT, "LEFT(:this, CASE WHEN :expression < 0 THEN 0 ELSE :expression END)"),
-    "Right": Function("right(text, length)", TEXTS_WHOLE, TEXT, "RIGHT(:this, CASE WHEN :expression < 0 THEN 0 ELSE :expression END)"),
-    "Concat": Function("concat(text, …)", _kinds(TEXT, WHOLE, DATE, BOOLEAN), TEXT),
+    "Substring": Function(
+        "substring(text, from, length)", TEXTS_WHOLE, TEXT, arguments.substring, arguments.substring
+    ),
+    "Left": Function("left(text, length)", TEXTS_WHOLE, TEXT, arguments.LEFT, arguments.LEFT),
+    "Right": Function("right(text, length)", TEXTS_WHOLE, TEXT, arguments.RIGHT, arguments.RIGHT),
+    "Concat": Function("concat(text, …)", VALUES, TEXT),
     "ConcatWs": Function("concat_ws(separator, text, …)", TEXTS, TEXT),
     "Replace": Function("replace(text, old, new)", TEXTS, TEXT, check=arguments.whole_replace),
-    "Pad": Function("lpad(text, length, with), rpad", TEXTS_WHOLE, TEXT, check=arguments.not_empty("fill_pattern")),
-    "StrPosition": Function("instr(text, part), locate(part, text)", TEXTS_WHOLE, WHOLE, check=arguments.from_start),
-    "SplitPart": Function("split_part(text, separator, number)", TEXTS_WHOLE, TEXT, check=arguments.split_part),
+    "Pad": Function("lpad(text, length, with), rpad", TEXTS_WHOLE, TEXT, check=arguments.pad),
+    "StrPosition": Function(
+        "instr(text, part), locate(part, text)", TEXTS_WHOLE, WHOLE, check=arguments.from_start
+    ),
+    "SplitPart": Function(
+        "split_part(text, separator, number)", TEXTS_WHOLE, TEXT, check=arguments.split_part
+    ),
     "StartsWith": Function("startswith(text, part)", TEXTS, BOOLEAN),
     "EndsWith": Function("endswith(text, part)", TEXTS, BOOLEAN),
     "Contains": Function("contains(text, part)", TEXTS, BOOLEAN),
     "Translate": Function("translate(text, letters, letters)", TEXTS, TEXT),
-    "Repeat": Function("repeat(text, times)", TEXTS_WHOLE, TEXT),
+    "Repeat": Function("repeat(text, times)", TEXTS_WHOLE, TEXT, check=arguments.times),
     "MD5": Function("md5(text)", TEXTS, TEXT),
     "SHA": Function("sha1(text)", TEXTS, TEXT),
     "SHA2": Function("sha2(text, 256)", TEXTS_WHOLE, TEXT, check=arguments.sha256),
@@ -174,16 +193,48 @@ FUNCTIONS: dict[str, Function] = {
     "RegexpExtract": Function("regexp_extract(text, 'pattern', group)", TEXTS_WHOLE, TEXT),
     "RegexpReplace": Function("regexp_replace(text, 'pattern', 'new')", TEXTS, TEXT),
     # numbers
-    "Abs": Function("abs(number)", NUMBERS, _of_argument, _if_whole("TRY(ABS(CAST(:this AS BIGINT)))"), _if_whole("CASE WHEN ABS(CAST(:this AS BIGINT)) >= 0 THEN ABS(CAST(:this AS BIGINT)) END")),
-    "Ceil": Function("ceil(number)", NUMBERS, WHOLE, TO_WHOLE.format("CEIL"), arguments.spark_whole("CEIL"), arguments.alone("decimals")),
-    "Floor": Function("floor(number)", NUMBERS, WHOLE, TO_WHOLE.format("FLOOR"), arguments.spark_whole("FLOOR"), arguments.alone("decimals")),
+    "Abs": Function(
+        "abs(number)",
+        NUMBERS,
+        _of_argument,
+        _if_whole("TRY_CAST(ABS(CAST(:this AS HUGEINT)) AS BIGINT)"),
+        _if_whole("CASE WHEN ABS(CAST(:this AS BIGINT)) >= 0 THEN ABS(CAST(:this AS BIGINT)) END"),
+    ),
+    "Ceil": Function(
+        "ceil(number)",
+        NUMBERS,
+        WHOLE,
+        arguments.to_whole("CEIL"),
+        arguments.to_whole("CEIL"),
+        arguments.alone("decimals"),
+    ),
+    "Floor": Function(
+        "floor(number)",
+        NUMBERS,
+        WHOLE,
+        arguments.to_whole("FLOOR"),
+        arguments.to_whole("FLOOR"),
+        arguments.alone("decimals"),
+    ),
     "Round": Function("round(number, digits)", NUMBERS, _rounded, _round, check=arguments.digits),
     "Sqrt": Function("sqrt(number)", NUMBERS, DOUBLE, f"SQRT({AS_DOUBLE})", f"SQRT({AS_DOUBLE})"),
     "Exp": Function("exp(number)", NUMBERS, DOUBLE, f"EXP({AS_DOUBLE})", f"EXP({AS_DOUBLE})"),
-    "Ln": Function("ln(number)", NUMBERS, DOUBLE, f"LN(CASE WHEN {AS_DOUBLE} > 0 THEN {AS_DOUBLE} END)", f"LN({AS_DOUBLE})"),
+    "Ln": Function(
+        "ln(number)",
+        NUMBERS,
+        DOUBLE,
+        f"LN(CASE WHEN {AS_DOUBLE} > 0 THEN {AS_DOUBLE} END)",
+        f"LN({AS_DOUBLE})",
+    ),
     "Log": Function("log(base, number), log10, log2", NUMBERS, DOUBLE, LOG, LOG, arguments.base),
-    "Pow": Function("power(number, number)", NUMBERS, DOUBLE, "POWER(CAST(:this AS DOUBLE), CAST(:expression AS DOUBLE))", "POWER(CAST(:this AS DOUBLE), CAST(:expression AS DOUBLE))"),
-    "Mod": Function("mod(number, number), number % number", NUMBERS, _remainder, ":this % NULLIF(:expression, 0)"),
+    "Pow": Function(
+        "power(number, number)",
+        NUMBERS,
+        DOUBLE,
+        "POWER(CAST(:this AS DOUBLE), CAST(:expression AS DOUBLE))",
+        "POWER(CAST(:this AS DOUBLE), CAST(:expression AS DOUBLE))",
+    ),
+    "Mod": Function("mod(number, number), number % number", NUMBERS, _remainder, ""),
     "IsNan": Function("isnan(number)", _kinds(DOUBLE), BOOLEAN, "COALESCE(ISNAN(:this), FALSE)"),
     # alternatives
     "Case": Function("case when … then … else … end", EVERYTHING, _case),
@@ -201,11 +252,18 @@ FUNCTIONS: dict[str, Function] = {
     "TryCast": Function("try_cast(value as type)", EVERYTHING, UNKNOWN),
     "CurrentDate": Function("current_date()", VALUES, DATE),
     "CurrentTimestamp": Function("current_timestamp(), now()", VALUES, TIMESTAMP),
-    "Localtimestamp": Function("localtimestamp()", VALUES, TIMESTAMP),
     "TsOrDsToDate": Function("to_date(text)", _kinds(TEXT, MOMENTS), DATE, check=arguments.no_format),
-    "TimeStrToTime": Function("date_format(moment, 'yyyy-MM-dd')", _kinds(MOMENTS), TIMESTAMP, "CAST(:this AS TIMESTAMPTZ)", "CAST(:this AS TIMESTAMP)"),
-    "TimeToStr": Function("date_format(moment, 'yyyy-MM-dd')", _kinds(MOMENTS, TEXT), TEXT, check=arguments.date_format),
-    "StrToUnix": Function("unix_timestamp(moment)", _kinds(MOMENTS), WHOLE, SECONDS, "UNIX_TIMESTAMP(:this)"),
+    "TimeStrToTime": Function(
+        "date_format(moment, 'yyyy-MM-dd')",
+        _kinds(MOMENTS),
+        TIMESTAMP,
+        "CAST(:this AS TIMESTAMPTZ)",
+        "CAST(:this AS TIMESTAMP)",
+    ),
+    "TimeToStr": Function(
+        "date_format(moment, 'yyyy-MM-dd')", _kinds(MOMENTS, TEXT), TEXT, check=arguments.date_format
+    ),
+    "StrToUnix": Function("unix_timestamp(moment)", _kinds(MOMENTS), WHOLE, SINCE_EPOCH, SPARK_SINCE_EPOCH),
     "Year": _moment("year"),
     "Quarter": _moment("quarter"),
     "Month": _moment("month"),
@@ -217,34 +275,73 @@ FUNCTIONS: dict[str, Function] = {
     "Hour": _moment("hour"),
     "Minute": _moment("minute"),
     "Second": _moment("second"),
-    "Extract": Function("extract(year from moment)", _kinds(MOMENTS), WHOLE, arguments.extract, check=arguments.field),
-    "TsOrDsAdd": Function("date_add(day, days), date_sub", DAYS, DATE, "CAST(:this AS DATE) + CAST(:expression AS INT)", "DATE_ADD(:this, CAST(:expression AS INT))"),
+    "Extract": Function(
+        "extract(year from moment)", _kinds(MOMENTS), WHOLE, arguments.extract, check=arguments.field
+    ),
+    "TsOrDsAdd": Function(
+        "date_add(day, days), date_sub",
+        DAYS,
+        DATE,
+        "CAST(:this AS DATE) + CAST(:expression AS INT)",
+        "DATE_ADD(:this, CAST(:expression AS INT))",
+    ),
     "DateDiff": Function("datediff(day, day)", _kinds(MOMENTS), WHOLE, check=arguments.alone("unit")),
-    "AddMonths": Function("add_months(day, months)", DAYS, DATE, "CAST(CAST(:this AS DATE) + TO_MONTHS(CAST(:expression AS INT)) AS DATE)", "ADD_MONTHS(:this, CAST(:expression AS INT))"),
+    "AddMonths": Function(
+        "add_months(day, months)",
+        DAYS,
+        DATE,
+        "CAST(CAST(:this AS DATE) + TO_MONTHS(CAST(:expression AS INT)) AS DATE)",
+        "ADD_MONTHS(:this, CAST(:expression AS INT))",
+    ),
     "LastDay": Function("last_day(day)", _kinds(MOMENTS), DATE),
-    "TimestampTrunc": Function("date_trunc('month', moment)", _kinds(MOMENTS), TIMESTAMP, arguments.timestamp_trunc, check=arguments.trunc_unit),
-    "DateTrunc": Function("trunc(day, 'month')", _kinds(MOMENTS, TEXT), DATE, arguments.date_trunc, check=arguments.day_unit),
+    "TimestampTrunc": Function(
+        "date_trunc('month', moment)",
+        _kinds(MOMENTS),
+        TIMESTAMP,
+        arguments.timestamp_trunc,
+        check=arguments.trunc_unit,
+    ),
+    "DateTrunc": Function(
+        "trunc(day, 'month')", _kinds(MOMENTS, TEXT), DATE, arguments.date_trunc, check=arguments.day_unit
+    ),
     # lists
-    "ArraySize": Function("size(list)", LISTS, WHOLE, spark="CASE WHEN NOT :this IS NULL THEN SIZE(:this) END"),
-    "ArrayContains": Function("array_contains(list, value)", EVERYTHING, BOOLEAN, CONTAINS.format("LIST_CONTAINS"), CONTAINS.format("ARRAY_CONTAINS"), arguments.item_of_list),
+    "ArraySize": Function(
+        "size(list)", LISTS, WHOLE, spark="CASE WHEN NOT :this IS NULL THEN SIZE(:this) END"
+    ),
+    "ArrayContains": Function(
+        "array_contains(list, value)",
+        EVERYTHING,
+        BOOLEAN,
+        CONTAINS.format("LIST_CONTAINS"),
+        CONTAINS.format("ARRAY_CONTAINS"),
+        arguments.item_of_list,
+    ),
     "ArrayMax": Function("array_max(list)", LISTS, _item),
     "ArrayMin": Function("array_min(list)", LISTS, _item),
-    "ArrayToString": Function("array_join(list, separator)", _kinds(LIST, TEXT), TEXT, check=arguments.list_of_texts),
+    "ArrayToString": Function(
+        "array_join(list, separator)", _kinds(LIST, TEXT), TEXT, check=arguments.list_of_texts
+    ),
     # aggregates
     "Count": Function("count(*), count(value), count(distinct value)", EVERYTHING, WHOLE),
     "CountIf": Function("count_if(condition)", BOOLEANS, WHOLE, "CAST(COUNT_IF(:this) AS BIGINT)"),
     "Sum": Function("sum(number)", NUMBERS, _summed),
     "Avg": Function("avg(number)", NUMBERS, DOUBLE),
-    "Min": Function("min(value)", VALUES, _of_argument),
-    "Max": Function("max(value)", VALUES, _of_argument),
+    "Min": Function("min(value)", VALUES, _of_argument, *_no_minus_zero("MIN")),
+    "Max": Function("max(value)", VALUES, _of_argument, *_no_minus_zero("MAX")),
     "Median": Function("median(number)", NUMBERS, DOUBLE, f"MEDIAN({AS_DOUBLE})", f"MEDIAN({AS_DOUBLE})"),
-    "Quantile": Function("percentile(number, 0.5)", NUMBERS, DOUBLE, "QUANTILE_CONT(CAST(:this AS DOUBLE), :quantile)", "PERCENTILE(CAST(:this AS DOUBLE), :quantile)", arguments.share),
+    "Quantile": Function(
+        "percentile(number, 0.5)",
+        NUMBERS,
+        DOUBLE,
+        "QUANTILE_CONT(CAST(:this AS DOUBLE), :quantile)",
+        "PERCENTILE(CAST(:this AS DOUBLE), :quantile)",
+        arguments.share,
+    ),
     "Stddev": Function("stddev(number)", NUMBERS, DOUBLE),
     "StddevPop": Function("stddev_pop(number)", NUMBERS, DOUBLE),
     "StddevSamp": Function("stddev_samp(number)", NUMBERS, DOUBLE),
     "Variance": Function("variance(number), var_samp", NUMBERS, DOUBLE),
     "VariancePop": Function("var_pop(number)", NUMBERS, DOUBLE),
-    "Corr": Function("corr(number, number)", NUMBERS, DOUBLE),
     "LogicalAnd": Function("bool_and(condition)", BOOLEANS, BOOLEAN),
     "LogicalOr": Function("bool_or(condition)", BOOLEANS, BOOLEAN),
     # windows

@@ -12,7 +12,7 @@ from typing import Any
 
 import ibis.expr.datatypes as dt
 from sqlglot import exp
-from sqlglot.optimizer.scope import Scope, traverse_scope
+from sqlglot.optimizer.scope import Scope
 
 from lake_pipeline.dqdl.subject import RuleError
 
@@ -34,7 +34,12 @@ class Kind:
         return f"decimal({self.digits},{self.scale})" if self.name == "decimal" else self.name
 
 
-TEXT, WHOLE, DOUBLE, BOOLEAN = Kind("text"), Kind("whole number", LONG_DIGITS), Kind("double"), Kind("boolean")
+TEXT, WHOLE, DOUBLE, BOOLEAN = (
+    Kind("text"),
+    Kind("whole number", LONG_DIGITS),
+    Kind("double"),
+    Kind("boolean"),
+)
 DATE, TIMESTAMP, NULL, UNKNOWN = Kind("date"), Kind("timestamp"), Kind("NULL"), Kind("unknown")
 DECIMAL, LIST, STRUCT, INTERVAL = "decimal", "list", "struct", Kind("interval")
 NUMBERS = frozenset((WHOLE.name, DECIMAL, DOUBLE.name))
@@ -149,7 +154,9 @@ def _column(column: exp.Column, scope: Scope | None, kinds: Any) -> Kind:
     return UNKNOWN
 
 
-def output(query: exp.Expr, scope: Scope, tables: Mapping[str, Columns], outputs: Mapping[int, Columns]) -> Columns:
+def output(
+    query: exp.Expr, scope: Scope, tables: Mapping[str, Columns], outputs: Mapping[int, Columns]
+) -> Columns:
     """The kinds of a query's columns, by their names."""
     if isinstance(query, exp.SetOperation):
         return outputs.get(id(query.this.unnest()), {})
@@ -157,10 +164,11 @@ def output(query: exp.Expr, scope: Scope, tables: Mapping[str, Columns], outputs
     for item in query.expressions:
         if item.is_star:
             for source in scope.sources.values():
-                found |= outputs.get(id(source.expression), {}) if isinstance(source, Scope) else tables.get(source.name.lower(), {})
+                found |= (
+                    outputs.get(id(source.expression), {})
+                    if isinstance(source, Scope)
+                    else tables.get(source.name.lower(), {})
+                )
         else:
             found[item.alias_or_name.lower()] = kind_of(item)
     return found
-
-
-__all__ = ["traverse_scope"]
