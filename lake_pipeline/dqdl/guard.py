@@ -86,6 +86,14 @@ def query(text: str, tables: Collection[str]) -> exp.Query:
     return statement
 
 
+def tables_in(text: str) -> set[str]:
+    """The names of the tables that a query names, whether there are such or not."""
+    found = _statement(_unquoted(text)).find_all(exp.Table)
+    return {table.name for table in found if isinstance(table.this, exp.Identifier) and not table.db} - {
+        PRIMARY
+    }
+
+
 def _unquoted(text: str) -> str:
     """The text without DQDL's escapes of double quotes."""
     return text.replace('\\"', '"')

@@ -76,7 +76,7 @@ VALUES = _kinds(TEXT, BOOLEAN, NUMBERS, MOMENTS)
 EVERYTHING = _kinds(VALUES, LIST, "struct")
 
 
-def _same(node: exp.Expr) -> Kind:
+def _same(node: Any) -> Kind:
     """The kind that all arguments have."""
     return common(map(kind_of, arguments.of(node)), node.sql_name().lower())
 
@@ -147,6 +147,8 @@ def _moment(name: str) -> Function:
 
 
 # What is counted from the epoch, and what a mean is of.
+# Some ten thousand years; more is NULL.
+SHIFT = "CASE WHEN :expression BETWEEN -{0} AND {0} THEN TRY_CAST(:expression AS INT) END"
 AS_DOUBLE = "CAST(:this AS DOUBLE)"
 SPECIALS, PRIVATE = arguments.SPECIALS, arguments.PRIVATE
 UPPER = (
@@ -282,16 +284,16 @@ FUNCTIONS: dict[str, Function] = {
         "date_add(day, days), date_sub",
         DAYS,
         DATE,
-        "CAST(:this AS DATE) + CAST(:expression AS INT)",
-        "DATE_ADD(:this, CAST(:expression AS INT))",
+        f"CAST(:this AS DATE) + {SHIFT.format(4_000_000)}",
+        f"DATE_ADD(:this, {SHIFT.format(4_000_000)})",
     ),
     "DateDiff": Function("datediff(day, day)", _kinds(MOMENTS), WHOLE, check=arguments.alone("unit")),
     "AddMonths": Function(
         "add_months(day, months)",
         DAYS,
         DATE,
-        "CAST(CAST(:this AS DATE) + TO_MONTHS(CAST(:expression AS INT)) AS DATE)",
-        "ADD_MONTHS(:this, CAST(:expression AS INT))",
+        f"CAST(CAST(:this AS DATE) + TO_MONTHS({SHIFT.format(120_000)}) AS DATE)",
+        f"ADD_MONTHS(:this, {SHIFT.format(120_000)})",
     ),
     "LastDay": Function("last_day(day)", _kinds(MOMENTS), DATE),
     "TimestampTrunc": Function(

@@ -130,26 +130,29 @@ def with_kind(node: exp.Expr, kind: Kind) -> exp.Expr:
 
 def find_columns(scope: Scope, tables: Mapping[str, Columns], outputs: Mapping[int, Columns]) -> None:
     """Note the kind of every column of a query, by the tables and inner queries that it reads."""
-
-    def kinds(source: Any) -> Columns:
-        if isinstance(source, Scope):
-            return outputs.get(id(source.expression), {})
-        return tables.get(source.name.lower(), {})
-
     for column in scope.columns:
-        with_kind(column, _column(column, scope, kinds))
+        with_kind(column, _column(column, scope, tables, outputs))
 
 
-def _column(column: exp.Column, scope: Scope | None, kinds: Any) -> Kind:
+def _columns(source: Any, tables: Mapping[str, Columns], outputs: Mapping[int, Columns]) -> Columns:
+    """The columns of what a query reads: a table, or another query."""
+    if isinstance(source, Scope):
+        return outputs.get(id(source.expression), {})
+    return tables.get(source.name.lower(), {})
+
+
+def _column(
+    column: exp.Column, scope: Scope | None, tables: Mapping[str, Columns], outputs: Mapping[int, Columns]
+) -> Kind:
+    """By its table, or the first that has it; `a.b` may be a struct's field; what is not found here is looked for outside."""
     name, table = column.name.lower(), column.table.lower()
     while scope is not None:
-        sources = {alias.lower(): source for alias, source in scope.sources.items()}
-        if table in sources:
-            return kinds(sources[table]).get(name, UNKNOWN)  # type: ignore[no-any-return]
-        for source in sources.values():
-            known = kinds(source).get(table or name)
-            if known is not None:
-                return dict(known.fields).get(name, UNKNOWN) if table else known
+        found = {alias.lower(): _columns(source, tables, outputs) for alias, source in scope.sources.items()}
+        if table in found:
+            return found[table].get(name, UNKNOWN)
+        holder = next((known[table or name] for known in found.values() if (table or name) in known), None)
+        if holder is not None:
+            return dict(holder.fields).get(name, UNKNOWN) if table else holder
         scope = scope.parent
     return UNKNOWN
 
@@ -164,11 +167,7 @@ def output(
     for item in query.expressions:
         if item.is_star:
             for source in scope.sources.values():
-                found |= (
-                    outputs.get(id(source.expression), {})
-                    if isinstance(source, Scope)
-                    else tables.get(source.name.lower(), {})
-                )
+                found |= _columns(source, tables, outputs)
         else:
             found[item.alias_or_name.lower()] = kind_of(item)
     return found

@@ -38,11 +38,12 @@ CALCULATIONS = {exp.Add: ("+", "TRY_ADD"), exp.Sub: ("-", "TRY_SUBTRACT"), exp.M
 
 def for_engine(statement: exp.Expr, engine: str) -> exp.Expr:
     """A typed statement in an engine's words; the innermost first, for a replacement is not looked at again."""
-    holder = exp.Paren(this=statement.copy())
+    holder: Any = exp.Paren(this=statement.copy())
     for node in reversed(list(holder.this.walk(bfs=False))):
         write = next((WORDS[class_] for class_ in type(node).__mro__ if class_ in WORDS), _called)
         write(node, engine)
-    return holder.this
+    found: exp.Expr = holder.this
+    return found
 
 
 def filled(template: str, engine: str, **parts: exp.Expr) -> exp.Expr:
