@@ -89,7 +89,9 @@ def _tables(subject: Subject) -> dict[str, ir.Table]:
 
 
 def _scalar(statement: exp.Query, subject: Subject) -> str:
-    inner = sql.render(statement, subject.engine.connection, _tables(subject))
+    tables = _tables(subject)
+    sql.check_number(statement, tables)
+    inner = sql.render(statement, subject.engine.connection, tables)
     return (
         "SELECT COUNT(*) AS rows, MAX(CAST(result.scalar AS DOUBLE)) AS scalar "
         f"FROM ({inner}) AS result(scalar)"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from itertools import count
+from typing import cast
 
 import ibis.expr.datatypes as dt
 import ibis.expr.schema as sch
@@ -14,10 +15,11 @@ from sqlglot.errors import SqlglotError
 from sqlglot.optimizer.qualify import qualify
 
 from lake_pipeline.dqdl.guard import PRIMARY, SPARK, plain, predicate, query
-from lake_pipeline.dqdl.sql_kinds import columns_of
+from lake_pipeline.dqdl.sql_kinds import ANY, BOOLEAN, NUMBERS, columns_of, kind_of
 from lake_pipeline.dqdl.sql_meaning import for_engine
-from lake_pipeline.dqdl.sql_typing import typed
+from lake_pipeline.dqdl.sql_typing import typed, unknown_column
 from lake_pipeline.dqdl.subject import Connection, RuleError
+from lake_pipeline.errors import did_you_mean
 
 __all__ = [
     "PRIMARY",
@@ -52,11 +54,25 @@ def output_names(statement: exp.Query, tables: Mapping[str, ir.Table]) -> list[s
 def render(statement: exp.Expr, connection: Connection, tables: Mapping[str, ir.Table]) -> str:
     """The statement over tables, in the backend's words; raises `RuleError` for what engines understand differently."""
     kinds = {name.lower(): columns_of(table.schema().items()) for name, table in tables.items()}
-    meant = for_engine(typed(statement, kinds), connection.name)
+    known = typed(statement, kinds)
+    if (missing := unknown_column(known)) is not None:
+        columns = [column for table in tables.values() for column in table.columns]
+        raise RuleError(f'Column "{missing.name}" was not found.{did_you_mean(missing.name, columns)}')
+    meant = for_engine(known, connection.name)
     try:
         return meant.sql(dialect=connection.dialect, unsupported_level=sqlglot.ErrorLevel.RAISE)
     except SqlglotError as error:
         raise RuleError(f"this backend cannot express the SQL: {plain(str(error))}") from error
+
+
+def check_number(statement: exp.Query, tables: Mapping[str, ir.Table]) -> None:
+    """Raise `RuleError` where a query's value is no number."""
+    kinds = {name.lower(): columns_of(table.schema().items()) for name, table in tables.items()}
+    selects = cast(exp.Query, typed(statement, kinds)).selects
+    kind = kind_of(selects[0])
+    if len(selects) != 1 or kind.name not in {*NUMBERS, *ANY, BOOLEAN.name}:
+        what = f"{len(selects)} columns" if len(selects) != 1 else f"a {kind}"
+        raise RuleError(f"with a condition, CustomSql must return one number, and not {what}")
 
 
 def quoted(name: str, connection: Connection) -> str:

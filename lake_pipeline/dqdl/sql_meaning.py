@@ -1,7 +1,22 @@
-"""What users' SQL means, on every engine: Spark SQL, and where engines differ, one meaning that both can be told.
+r"""What users' SQL means: an engine's words for an expression whose kinds are known (`sql_typing`).
 
-`sql_typing.typed` has found the kind of every expression; `for_engine` writes it in an engine's words. What cannot be calculated is NULL: a division by zero, a whole number of more than 64
-bits, the logarithm of 0, a text that is no number.
+- Values are of a kind: text, whole number, decimal, double, boolean, date, timestamp, list or struct. Nothing is converted
+  silently between numbers, texts, booleans and moments: `name > 5` is refused, and `cast(name as double) > 5` is not. A
+  date or a timestamp may be compared with a text as written, as in `day >= '2026-03-01'`.
+- What cannot be calculated is NULL: a division by 0, a whole number of more than 64 bits, the logarithm of 0, a text that
+  is no number, a day that is not in the calendar.
+- `/` divides doubles. Sums, differences and products of decimals are exact, and refused where they would need more than
+  38 digits. Averages of whole numbers and decimals are made of the exact sum.
+- `cast` from text takes the forms that columns take ([casts](casts.md)). To a whole number it drops the fraction, to a
+  decimal it rounds half up, as `round` does.
+- Timestamps are instants in UTC, and their text is `2026-03-01 08:00:00`, with as many decimals as needed.
+- Patterns are written, and of the common ground of Java and RE2: `$` is the end of the text, `.` all but a line feed, and
+  `\d`, `\w` and `\s` are ASCII.
+- `upper('ß')` is `SS`; other letters whose upper case is several letters stay. A sigma's lower case is the same wherever it
+  stands.
+- NaN equals itself and is greater than all numbers; NULL comes first in an order.
+- `exp`, `ln`, `log` and `power` may differ in the last digits of a double (the 16th), as may sums, averages and deviations of
+  doubles, which depend on the order in which they are added.
 """
 
 from __future__ import annotations

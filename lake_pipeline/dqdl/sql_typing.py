@@ -64,12 +64,37 @@ def typed(statement: exp.Expr, tables: Mapping[str, Columns]) -> exp.Expr:
         outputs: dict[int, Columns] = {}
         for scope in traverse_scope(copy):
             find_columns(scope, tables, outputs)
+            _name_kinds(scope.expression)
             _find_kinds(scope.expression)
             outputs[id(scope.expression)] = output(scope.expression, scope, tables, outputs)
         return copy
     holder = exp.select(copy).from_("primary")  # an expression is one of a query
     found = typed(holder, tables).expressions[0]
     return found.pop()  # type: ignore[no-any-return]
+
+
+def _name_kinds(query: exp.Expr) -> None:
+    """The kinds of what a query selects, in its order, for the columns that mean a name given there."""
+    if not isinstance(query, exp.Select):
+        return
+    named: dict[str, Kind] = {}
+    for item in query.expressions:
+        _mean_names(item, named)
+        _find_kinds(item)
+        named.setdefault(item.alias.lower(), kind_of(item))
+    _mean_names(query, named)
+
+
+def _mean_names(part: exp.Expr, named: Mapping[str, Kind]) -> None:
+    for column in part.find_all(exp.Column):
+        if kind_of(column) == UNKNOWN and not column.table and column.name.lower() in named:
+            with_kind(column, named[column.name.lower()])
+
+
+def unknown_column(statement: exp.Expr) -> exp.Column | None:
+    """A column of a typed statement that no table has, and no name is given to."""
+    columns = statement.find_all(exp.Column)
+    return next((c for c in columns if kind_of(c) == UNKNOWN and not isinstance(c.this, exp.Star)), None)
 
 
 def _find_kinds(root: exp.Expr) -> None:
@@ -174,6 +199,8 @@ def _calculated(node: Any) -> Kind:
             )
     if isinstance(node, exp.Div):
         return DOUBLE
+    if UNKNOWN in (left, right):
+        return UNKNOWN
     both = common((left, right), node.sql(dialect="spark"))
     return _decimal_of(node, as_decimal(left), as_decimal(right)) if both.name == DECIMAL else both
 
@@ -263,6 +290,13 @@ def _field(node: Any) -> Kind:
     return dict(kind_of(node.this).fields).get(node.expression.name.lower(), UNKNOWN)
 
 
+def _united(node: Any) -> Kind:
+    """The queries of a union have columns of the same kinds."""
+    for mine, theirs in zip(node.left.selects, node.right.selects, strict=False):
+        common([kind_of(mine), kind_of(theirs)], "union")
+    return UNKNOWN
+
+
 def _query(node: Any) -> Kind:
     query = node.unnest()
     return kind_of(query.expressions[0]) if isinstance(query, exp.Select) and query.expressions else UNKNOWN
@@ -293,6 +327,7 @@ KINDS: dict[type, Callable[[Any], Kind]] = {
     **dict.fromkeys((exp.And, exp.Or, exp.Not), _truth),
     exp.Is: lambda node: BOOLEAN,
     **dict.fromkeys((exp.BitwiseAnd, exp.BitwiseOr, exp.BitwiseXor, exp.BitwiseNot), _bits),
+    exp.SetOperation: _united,
     exp.Bracket: _index,
     exp.Dot: _field,
 }

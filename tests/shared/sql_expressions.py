@@ -140,7 +140,10 @@ AGGREGATES = read(r"""
 Count: count(*); count(i); count(distinct d); count(distinct s); count(distinct e); count(distinct i, j);
   count(*) filter (where b);
   (select count(*) from primary p2 where p2.i in (select j from primary p3) and not p2.j in (select 5 as k));
-  count(case when id < 0 then 1 end)
+  count(case when id < 0 then 1 end); (select count(*) from (select d from primary p2 group by d) z);
+  (select count(*) from (select distinct e from primary p2) z);
+  (select sum(k * 2) from (select d + 1 as k, j as z from primary p2 where d < 10 order by z, k) y);
+  (select max(n) from (select b, count(*) as n from primary p2 group by b having n > 1) z)
 CountIf: count_if(b); count_if(c is null)
 Sum: sum(i); sum(n); sum(d); sum(e); sum(m); sum(j); sum(distinct j); sum(j) filter (where b);
   sum(case when b then 1.5 else 0 end); sum(case when id < 0 then 1 end); sum(9223372036854775807);
@@ -212,6 +215,7 @@ REFUSED: dict[str, str] = {
     "s like t": "as written",
     "s like 'a\\\\b'": "stands",
     "i like '1%'": "no text",
+    "(select count(*) from (select i from primary p2 union all select s from primary p3) z)": "union",
     "date_format(p, 'EEEE')": "yyyy MM dd",
     "to_date(v, 'dd.MM.yyyy')": "format",
     "extract(second from p)": "second",
