@@ -35,7 +35,7 @@ FORMS = {
     DATE.name: rf"^{SPACE}({DAY})([T ]{CLOCK}{OFFSET})?{SPACE}\z",
     TIMESTAMP.name: rf"^{SPACE}({DAY}([T ]{CLOCK}{OFFSET})?){SPACE}\z",
 }
-TRUE, FALSE = (rf"^{SPACE}(?i:{words}){SPACE}\z" for words in ("true|t|yes|y|1", "false|f|no|n|0"))
+TRUE, FALSE = (rf"^{SPACE}({words}){SPACE}\z" for words in ("true|t|yes|y|1", "false|f|no|n|0"))
 # What years from 1 to 9999 are, in seconds.
 SECONDS = "CASE WHEN :this BETWEEN -62135596800 AND 253402300799 THEN :this END"
 SINCE_EPOCH = "EPOCH_US(DATE_TRUNC('second', CAST(:this AS TIMESTAMPTZ))) // 1000000"
@@ -47,8 +47,8 @@ TRY, PLAIN = "TRY_CAST(:this AS :type)", "CAST(:this AS :type)"
 CASTS: dict[tuple[str, str], tuple[str, str]] = {
     **{(TEXT.name, to): (OF_TEXT, OF_TEXT) for to in FORMS},
     (TEXT.name, BOOLEAN.name): (
-        "CASE WHEN REGEXP_MATCHES(:this, :true) THEN TRUE WHEN REGEXP_MATCHES(:this, :false) THEN FALSE END",
-        "CASE WHEN REGEXP_LIKE(:this, :true) THEN TRUE WHEN REGEXP_LIKE(:this, :false) THEN FALSE END",
+        "CASE WHEN REGEXP_MATCHES(LOWER(:this), :true) THEN TRUE WHEN REGEXP_MATCHES(LOWER(:this), :false) THEN FALSE END",
+        "CASE WHEN REGEXP_LIKE(LOWER(:this), :true) THEN TRUE WHEN REGEXP_LIKE(LOWER(:this), :false) THEN FALSE END",
     ),
     **{(kind.name, TEXT.name): (PLAIN, PLAIN) for kind in (TEXT, WHOLE, BOOLEAN, DATE)},
     (DECIMAL, TEXT.name): (PLAIN, PLAIN),

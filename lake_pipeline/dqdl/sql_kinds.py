@@ -130,8 +130,9 @@ def with_kind(node: exp.Expr, kind: Kind) -> exp.Expr:
 
 def find_columns(scope: Scope, tables: Mapping[str, Columns], outputs: Mapping[int, Columns]) -> None:
     """Note the kind of every column of a query, by the tables and inner queries that it reads."""
-    for column in scope.columns:
-        with_kind(column, _column(column, scope, tables, outputs))
+    for column in scope.columns:  # those of inner queries, whose kind is known already, are among them
+        if kind_of(column) == UNKNOWN:
+            with_kind(column, _column(column, scope, tables, outputs))
 
 
 def _columns(source: Any, tables: Mapping[str, Columns], outputs: Mapping[int, Columns]) -> Columns:

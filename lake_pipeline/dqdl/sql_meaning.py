@@ -12,7 +12,8 @@ r"""What users' SQL means: an engine's words for an expression whose kinds are k
 - Timestamps are instants in UTC, and their text is `2026-03-01 08:00:00`, with as many decimals as needed.
 - Patterns are written, and of the common ground of Java and RE2: `$` is the end of the text, `.` all but a line feed, and
   `\d`, `\w` and `\s` are ASCII.
-- `upper('ß')` is `SS`; other letters whose upper case is several letters stay. A sigma's lower case is the same wherever it
+- `upper('ß')` is `SS`; other letters whose upper case is several letters stay. Scripts that came with
+  Unicode 14 may have a case on one engine only. A sigma's lower case is the same wherever it
   stands.
 - NaN equals itself and is greater than all numbers; NULL comes first in an order.
 - `exp`, `ln`, `log` and `power` may differ in the last digits of a double (the 16th), as may sums, averages and deviations of

@@ -19,10 +19,10 @@ REFUSED = {
     r"[*+?}]\+": "possessive quantifiers",
     r"\[\[|\[:|&&|\[\^?[^\]\\]*\[": "a class within a class",
     r"(?<!\\)(?:\\\\)*\\[^\\dDwWsStnr.^$|()\[\]{}*+?/\-_@#%&~'\" ,:;=<>!zA]": "escapes other than \\d, \\w, \\s, \\t, \\n, \\r",
-    r"\(\?(?![:i]|i\))": "flags other than (?i)",
+    r"\(\?(?!:)": "flags (match lower(text) instead)",
 }
 SPACES = r" \t\n\r\f"
-PIECES = re.compile(r"\\.|\[\^?|\]|\(\?i\)|\$|\.", re.DOTALL)
+PIECES = re.compile(r"\\.|\[\^?|\]|\$|\.", re.DOTALL)
 
 
 def check(node: Any) -> None:
@@ -70,10 +70,8 @@ def _check_replacement(node: Any, compiled: re.Pattern[str]) -> None:
 
 
 def write(node: Any, engine: str) -> None:
-    """The pattern, the same for every engine but for (?i) and the groups of a replacement."""
+    """The pattern, the same for every engine; in a replacement, groups are written differently."""
     pattern = common_form(text(node.expression) or "")
-    if engine != "duckdb":
-        pattern = pattern.replace("(?i)", "(?iu)")
     node.set("expression", exp.Literal.string(pattern))
     if isinstance(node, exp.RegexpReplace) and engine == "duckdb":
         new = re.sub(r"\$([0-9])", r"\\\1", text(node.args["replacement"]) or "")

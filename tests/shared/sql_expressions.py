@@ -33,7 +33,7 @@ Repeat: repeat(s, 2); repeat(s, -1)
 MD5: md5(s)
 SHA: sha1(s); sha(t)
 SHA2: sha2(s, 256)
-RegexpLike: s rlike 'a.*'; s rlike '^a.b$'; s rlike '\\d'; s rlike '\\w+'; s rlike '(?i)abc|k';
+RegexpLike: s rlike 'a.*'; s rlike '^a.b$'; s rlike '\\d'; s rlike '\\w+'; lower(s) rlike 'abc|k';
   s rlike 'b$'; s rlike '\\s'; s rlike '[\\s,]'; s rlike 'a.b'; regexp_like(s, 'x.y'); s rlike ''
 RegexpExtract: regexp_extract(s, '(a)(b)?', 2); regexp_extract(s, 'a(.)'); regexp_extract(s, '.+$', 0)
 RegexpReplace: regexp_replace(s, 'a', 'x'); regexp_replace(s, '(a)(b)', '<$2$1>');
@@ -208,6 +208,7 @@ REFUSED: dict[str, str] = {
     "s rlike '[[:alpha:]]'": "a class within",
     "s rlike 'a++'": "possessive",
     "s rlike '(?m)a'": "flags",
+    "s rlike '(?i)a'": "lower",
     "s rlike '('": "is none",
     "regexp_extract(s, 'a')": "0 groups",
     "regexp_replace(s, 'b*', '-')": "no letters",
