@@ -17,7 +17,7 @@ from sqlglot.optimizer.scope import Scope
 from lake_pipeline.dqdl.subject import RuleError
 
 DIGITS = 38
-LONG_DIGITS = 19
+LONG_DIGITS = 20  # as Spark counts those of 64 bits
 
 
 @dataclass(frozen=True)

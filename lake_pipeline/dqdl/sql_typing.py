@@ -202,13 +202,20 @@ def _calculated(node: Any) -> Kind:
     if UNKNOWN in (left, right):
         return UNKNOWN
     both = common((left, right), node.sql(dialect="spark"))
-    return _decimal_of(node, as_decimal(left), as_decimal(right)) if both.name == DECIMAL else both
+    return _decimal_of(node, _exact(node.this), _exact(node.expression)) if both.name == DECIMAL else both
+
+
+def _exact(node: Any) -> Kind:
+    """A number as a decimal; one that is written has as many digits as are written."""
+    written = node.unnest()
+    whole = isinstance(written, exp.Literal) and written.is_int
+    return Kind(DECIMAL, len(written.this), 0) if whole else as_decimal(kind_of(node))
 
 
 def _decimal_of(node: Any, left: Kind, right: Kind) -> Kind:
     """The decimal that holds every sum, product or remainder."""
     if isinstance(node, exp.Mul):
-        return decimal(left.digits + right.digits, left.scale + right.scale)
+        return decimal(left.digits + right.digits + 1, left.scale + right.scale)  # as Spark counts them
     scale = max(left.scale, right.scale)
     return decimal(max(left.digits - left.scale, right.digits - right.scale) + scale + 1, scale)
 

@@ -113,7 +113,7 @@ OPERATORS = read(r"""
 whole: i + j; i - j; i * j; n + n; n * n; -i; -n; n + 1; 2147483647 + n; -(i - 1); +i
 division: i / j; n / 3; d / e; m / 3; m / o; w / 3; i / 0; m / 0.0; cast(m / 2 as decimal(10,2))
 doubles: d + e; d - e; d * e; m * d; i + d; -d
-decimals: m * m; m + m; m - o; m * 1.19; m * j; j * m * 1.19; m + 1; -m; m * 0; i + 0.5
+decimals: m * m; m + m; m - o; m * 1.19; m * j; j * m * 1.19; m + 1; -m; m * 0; m * 3 * 1.19 * 2; o * o; i + 0.5
 comparison: d = e; d < e; d >= e; d <=> e; d <> e; i = d; m = d; m = j; w = d; i > 1.5; d > 0.1; d = 0.1;
   m = 0.5; s = t; s < t; s > 'a'; b = c; b <=> c; b < c; x = p; x < y; p >= q; a = a; r.f = 1;
   x = '2026-03-01'; p > '2026-03-01'; q = '2026-03-01 00:00:00'; x = date'2026-03-01';
@@ -188,6 +188,7 @@ REFUSED: dict[str, str] = {
     "cast(d as float)": "double",
     "w * w": "fewer digits",
     "w + w": "fewer digits",
+    "cast(m as decimal(19,4)) * cast(m as decimal(19,4))": "fewer digits",
     "sum(w)": "cast",
     "i div j": "bigint",
     "i << 2": "multiply",
