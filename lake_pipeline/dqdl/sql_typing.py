@@ -66,22 +66,36 @@ def typed(statement: exp.Expr, tables: Mapping[str, Columns]) -> exp.Expr:
             find_columns(scope, tables, outputs)
             _name_kinds(scope.expression)
             _find_kinds(scope.expression)
-            outputs[id(scope.expression)] = output(scope.expression, scope, tables, outputs)
+            found = output(scope.expression, scope, tables, outputs)
+            outputs[id(scope.expression)] = _renamed(scope.expression, found)
         return copy
     holder = exp.select(copy).from_("primary")  # an expression is one of a query
     found = typed(holder, tables).expressions[0]
     return found.pop()  # type: ignore[no-any-return]
 
 
+def _renamed(query: exp.Expr, columns: Columns) -> Columns:
+    """The columns by the names that an alias gives them: `(select …) as t(a, b)`, `with t(a, b) as (…)`."""
+    alias = query.parent.args.get("alias") if query.parent is not None else None
+    names = (
+        [name.name.lower() for name in alias.args.get("columns") or ()]
+        if isinstance(alias, exp.TableAlias)
+        else []
+    )
+    return dict(zip(names, columns.values(), strict=False)) if names else columns
+
+
 def _name_kinds(query: exp.Expr) -> None:
     """The kinds of what a query selects, in its order, for the columns that mean a name given there."""
+    if isinstance(query, exp.SetOperation):
+        _mean_names(query, {item.alias_or_name.lower(): kind_of(item) for item in query.selects})
     if not isinstance(query, exp.Select):
         return
     named: dict[str, Kind] = {}
     for item in query.expressions:
         _mean_names(item, named)
         _find_kinds(item)
-        named.setdefault(item.alias.lower(), kind_of(item))
+        named.setdefault(item.alias_or_name.lower(), kind_of(item))
     _mean_names(query, named)
 
 

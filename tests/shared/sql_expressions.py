@@ -143,7 +143,8 @@ Count: count(*); count(i); count(distinct d); count(distinct s); count(distinct 
   count(case when id < 0 then 1 end); (select count(*) from (select d from primary p2 group by d) z);
   (select count(*) from (select distinct e from primary p2) z);
   (select sum(k * 2) from (select d + 1 as k, j as z from primary p2 where d < 10 order by z, k) y);
-  (select max(n) from (select b, count(*) as n from primary p2 group by b having n > 1) z)
+  (select max(n) from (select b, count(*) as n from primary p2 group by b having n > 1) z); (select sum(k) from (select j from primary p2) as z(k));
+  (select max(j) from (select j from primary p2 union all select i from primary p3 order by j) z)
 CountIf: count_if(b); count_if(c is null)
 Sum: sum(i); sum(n); sum(d); sum(e); sum(m); sum(j); sum(distinct j); sum(j) filter (where b);
   sum(case when b then 1.5 else 0 end); sum(case when id < 0 then 1 end); sum(9223372036854775807);
