@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import typer
+from meanings import cast_page, sql_page
 from rendering import attributes, code, prose, shown_arrow, simple_table, summary, table, variables, walk
 
 from lake_pipeline.cli.app import app
@@ -37,7 +38,6 @@ from lake_pipeline.datasets import transforms
 from lake_pipeline.datasets.config import DEFAULT_SUFFIXES, DatasetConfig
 from lake_pipeline.dqdl.measure import MEASURES
 from lake_pipeline.dqdl.rules import RULE_TYPES
-from lake_pipeline.engines import casts
 from lake_pipeline.flow import quarantine
 from lake_pipeline.flow.state import Balance
 from lake_pipeline.flow.status import Status, state_of
@@ -218,20 +218,6 @@ def rules() -> Iterator[str]:
     )
 
 
-def cast_page() -> Iterator[str]:
-    """The casts, from the docstring of `engines/casts.py`."""
-    text = prose(casts.__doc__ or "")
-    before, after = re.split(
-        r"^=+(?: +=+)+$.*^=+(?: +=+)+$", text, maxsplit=1, flags=re.MULTILINE | re.DOTALL
-    )
-    yield "# Casts"
-    sentence = before.strip().removeprefix("Casts: ")
-    yield sentence[:1].upper() + sentence[1:]
-    head, rows = simple_table(casts.__doc__ or "")
-    yield table(head, rows)
-    yield after.strip()
-
-
 def reason_codes() -> Iterator[str]:
     """The reason codes, from `reasons.CODES`."""
     yield "# Reason codes"
@@ -354,6 +340,7 @@ PAGES: dict[str, Callable[[], Iterator[str]]] = {
     "defs-yaml": defs_yaml,
     "contract": contract,
     "rules": rules,
+    "sql": sql_page,
     "casts": cast_page,
     "reason-codes": reason_codes,
     "status": status_page,

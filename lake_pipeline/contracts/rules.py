@@ -109,6 +109,7 @@ def _check_ruleset(body: Node, columns: tuple[Column, ...], report: Reporter) ->
         report.add(span, f"DQDL: {message}")
         return ()
     known = [column.name for column in columns if column.name]
+    typed = [(column.name, column.type.ibis) for column in columns if column.name and column.type]
     for warning in ruleset.warnings:
         hint = "Write two quality entries, or remove what is not read."
         report.add(body.span, f"DQDL: {warning}", hint)
@@ -117,7 +118,16 @@ def _check_ruleset(body: Node, columns: tuple[Column, ...], report: Reporter) ->
             if name.split(".")[0] not in known and name not in known:
                 hint = f"The columns are {', '.join(known)}.{did_you_mean(name, known)}"
                 report.add(_mention(body, rule, name), f'DQDL: no column "{name}" in this contract.', hint)
+        for problem in dqdl.problems(rule, typed):
+            report.add(_place(body, rule), f"DQDL: {problem}")
     return ruleset.rules
+
+
+def _place(body: Node, rule: AnyRule) -> Span:
+    """Where the rule begins, in the YAML file."""
+    text, offset = str(body.value), rule.span.start
+    place = body.where(text.count("\n", 0, offset) + 1, offset - text.rfind("\n", 0, offset))
+    return Span(place.line, place.column, max(1, rule.span.end - offset))
 
 
 def columns_of(rule: AnyRule) -> Iterator[str]:

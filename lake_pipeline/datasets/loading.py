@@ -20,6 +20,7 @@ from lake_pipeline.contracts import load as load_contract
 from lake_pipeline.datasets import config as attributes
 from lake_pipeline.datasets.config import DatasetConfig, Python
 from lake_pipeline.datasets.partitioning import NEEDED, Template
+from lake_pipeline.datasets.transform_sql import sql_problems
 from lake_pipeline.datasets.transforms import landed_names
 from lake_pipeline.errors import Terminal, UsageError, did_you_mean
 
@@ -159,6 +160,8 @@ def _disagreements(dataset: Dataset) -> Iterable[str]:
     for name in (*rule.key, *rule.order_by) if rule else ():
         if name not in names:
             yield f'deduplicate: the contract has no column "{name}".{did_you_mean(name, names)}'
+    types = {c.name: c.type.ibis for c in dataset.contract.columns}
+    yield from sql_problems(config.steps, [(c.name, c.type.ibis) for c in dataset.landed_columns], types)
     endings = [e for f in dataset.config.formats for e in f.endings]
     for ending in sorted({e for e in endings if endings.count(e) > 1}):
         yield f'formats: two formats claim the suffix "{ending}".'

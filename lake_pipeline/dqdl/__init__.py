@@ -10,6 +10,7 @@ from __future__ import annotations
 from lake_pipeline.dqdl.evaluate import evaluate, evaluate_by
 from lake_pipeline.dqdl.failing import failing_rows
 from lake_pipeline.dqdl.files import File, FileInfo
+from lake_pipeline.dqdl.lint import problems
 from lake_pipeline.dqdl.nodes import Composite, Rule, Ruleset
 from lake_pipeline.dqdl.outcomes import Analysis, Evaluation, Outcome
 from lake_pipeline.dqdl.parser import parse
@@ -36,6 +37,7 @@ __all__ = [
     "failing_rows",
     "looks_back",
     "parse",
+    "problems",
     "recommend",
     "row_level",
 ]

@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 
 import ibis.expr.datatypes as dt
+import ibis.expr.types as ir
 import sqlglot
 from sqlglot import exp
 
@@ -25,7 +26,7 @@ from lake_pipeline.dqdl.measure import (
     number,
     ratio,
 )
-from lake_pipeline.dqdl.subject import Connection, Engine, Group, RuleError, Subject
+from lake_pipeline.dqdl.subject import Engine, Group, RuleError, Subject
 from lake_pipeline.errors import did_you_mean
 
 SCALAR = {"rows": dt.int64, "scalar": dt.float64}
@@ -38,9 +39,8 @@ def custom_sql(subject: Subject) -> Measure:
     """With a condition the result is one number; without, the passing rows by the columns selected."""
     (text,) = subject.rule.names
     statement = at(sql.query(text, subject.sources), subject.now)
-    connection = subject.engine.connection
     if subject.rule.condition is not None:
-        select, schema, decide = _scalar(statement, connection), SCALAR, _decide_scalar
+        select, schema, decide = _scalar(statement, subject), SCALAR, _decide_scalar
         rows = None
     else:
         select, schema, decide = _matches(statement, subject), MATCHES, _decide_matches
@@ -53,7 +53,7 @@ def custom_sql(subject: Subject) -> Measure:
 def custom_number(subject: Subject) -> Measure:
     """The one number that a query returns."""
     (text,) = subject.rule.names
-    select = _scalar(at(sql.query(text, subject.sources), subject.now), subject.engine.connection)
+    select = _scalar(at(sql.query(text, subject.sources), subject.now), subject)
     run = partial(_per_group, subject, select, SCALAR)
 
     def decide(row: Row) -> Finding:
@@ -83,8 +83,15 @@ def _run(
     return row
 
 
-def _scalar(statement: exp.Query, connection: Connection) -> str:
-    inner = sql.render(statement, connection)
+def _tables(subject: Subject) -> dict[str, ir.Table]:
+    """What a query reads, by name."""
+    return {**subject.sources, sql.PRIMARY: subject.table.select(*subject.columns)}
+
+
+def _scalar(statement: exp.Query, subject: Subject) -> str:
+    tables = _tables(subject)
+    sql.check_number(statement, tables)
+    inner = sql.render(statement, subject.engine.connection, tables)
     return (
         "SELECT COUNT(*) AS rows, MAX(CAST(result.scalar AS DOUBLE)) AS scalar "
         f"FROM ({inner}) AS result(scalar)"
@@ -104,11 +111,10 @@ def _check_single(row: Row) -> None:
 def _passing(subject: Subject, statement: exp.Query) -> Lookup:
     """The distinct rows that the query returns, as rows of the table's columns."""
     names = _columns(statement, subject)
-    tables = {**subject.sources, sql.PRIMARY: subject.table.select(*subject.columns)}
-    connection = subject.engine.connection
+    tables, connection = _tables(subject), subject.engine.connection
     aliases = {f"__key_{i}": subject.table[name].type() for i, name in enumerate(names)}
     listed = ", ".join(sql.quoted(alias, connection) for alias in aliases)
-    inner = sql.render(statement, connection)
+    inner = sql.render(statement, connection, tables)
     select = f"SELECT DISTINCT * FROM ({inner}) AS passing({listed})"
     known = sql.over(connection, tables, select, aliases)
     return Lookup(tuple(subject.table[n] for n in names), known, (True,) * len(names))
@@ -116,8 +122,7 @@ def _passing(subject: Subject, statement: exp.Query) -> Lookup:
 
 def _columns(statement: exp.Query, subject: Subject) -> list[str]:
     """The table's columns that the query returns, in its order."""
-    primary = subject.table.select(*subject.columns)
-    names = sql.output_names(statement, {**subject.sources, sql.PRIMARY: primary})
+    names = sql.output_names(statement, _tables(subject))
     known = {column.lower(): column for column in subject.columns}
     for name in names:
         if name.lower() not in known:
@@ -136,7 +141,7 @@ def _matches(statement: exp.Query, subject: Subject) -> str:
         f"checked WHERE EXISTS (SELECT 1 FROM ({statement.sql(dialect=sql.SPARK)}) AS passing "
         f"WHERE {same})) AS matched"
     )
-    return sql.render(sqlglot.parse_one(text, read=sql.SPARK), subject.engine.connection)
+    return sql.render(sqlglot.parse_one(text, read=sql.SPARK), subject.engine.connection, _tables(subject))
 
 
 def _spark(name: str) -> str:

@@ -14,6 +14,7 @@ from lake_pipeline.dqdl.answers import Answers
 from lake_pipeline.dqdl.attempt import Failure, attempt
 from lake_pipeline.dqdl.composites import combined
 from lake_pipeline.dqdl.files import File
+from lake_pipeline.dqdl.guard import PRIMARY
 from lake_pipeline.dqdl.measure import Row
 from lake_pipeline.dqdl.nodes import Rule, Ruleset
 from lake_pipeline.dqdl.outcomes import ERROR, FAILED, PASSED, Analysis, Evaluation, Outcome, RowBuilder
@@ -105,14 +106,31 @@ def data_of(
     now: datetime | None,
 ) -> Data:
     """What rules are evaluated on: the tables on their engine, and the moment."""
+    _check_names(sources or {})
     primary = as_table(table)
     tables = {name: as_table(source) for name, source in (sources or {}).items()}
     # a table that is compared with itself has to be two, or its columns cannot be told apart
     tables = {name: source.view() if source.equals(primary) else source for name, source in tables.items()}
     moment = now or datetime.now(UTC)
+    if not isinstance(moment, datetime):
+        raise UsageError(f"now is a datetime, such as datetime(2026, 3, 1, tzinfo=UTC), and not {moment!r}.")
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
     return Data(Engine(_connection([primary, *tables.values()])), primary, tables, moment, around)
+
+
+def _check_names(sources: Iterable[str]) -> None:
+    """SQL takes names that differ only in upper and lower case for one."""
+    known: dict[str, str] = {}
+    for name in sources:
+        other = known.setdefault(name.lower(), name)
+        if other != name or name.lower() == PRIMARY:
+            what = (
+                f'"{other}" and "{name}" differ'
+                if other != name
+                else f'"{name}" differs from the table itself'
+            )
+            raise UsageError(f"Names of sources: {what} only in upper and lower case; rename one.")
 
 
 def as_table(table: Any) -> ir.Table:

@@ -14,7 +14,7 @@ from sqlglot import exp
 from sqlglot.errors import SqlglotError
 from sqlglot.optimizer.scope import traverse_scope
 
-from lake_pipeline.dqdl.sql_functions import ALLOWED, ALLOWED_NAMES
+from lake_pipeline.dqdl.sql_functions import FUNCTIONS
 from lake_pipeline.dqdl.subject import RuleError
 from lake_pipeline.errors import did_you_mean
 
@@ -51,6 +51,9 @@ ENGINE_VALUES = frozenset(
         ),
     )
 )
+NAMES = tuple(
+    name.lower() for function in FUNCTIONS.values() for name in re.findall(r"(\w+)\(", function.form)
+)
 PLAIN_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 NO_CONDITION = {exp.Query: "a subquery", exp.AggFunc: "an aggregate", exp.Window: "a window function"}
 PREDICATE_PARTS = frozenset(("expressions", "from_", "from", "where", "kind", "hint", "operation_modifiers"))
@@ -81,6 +84,14 @@ def query(text: str, tables: Collection[str]) -> exp.Query:
     _check_functions(statement)
     _mean_columns(statement)
     return statement
+
+
+def tables_in(text: str) -> set[str]:
+    """The names of the tables that a query names, whether there are such or not."""
+    found = _statement(_unquoted(text)).find_all(exp.Table)
+    return {table.name for table in found if isinstance(table.this, exp.Identifier) and not table.db} - {
+        PRIMARY
+    }
 
 
 def _unquoted(text: str) -> str:
@@ -145,11 +156,11 @@ def _common_tables(statement: exp.Expr, tables: Collection[str]) -> set[str]:
 def _check_functions(statement: exp.Expr) -> None:
     for function in statement.find_all(exp.Func):
         if isinstance(function, exp.Anonymous):
-            name, allowed = function.name.lower(), function.name.lower() in ALLOWED_NAMES
+            name, allowed = function.name.lower(), function.name.lower() == "now"
         else:
-            name, allowed = function.sql_name().lower(), type(function).__name__ in ALLOWED
+            name, allowed = function.sql_name().lower(), type(function).__name__ in FUNCTIONS
         if not allowed:
-            raise RuleError(f"function {name} is not allowed or not known")
+            raise RuleError(f"function {name} is not allowed or not known.{did_you_mean(name, NAMES)}")
 
 
 def _mean_columns(statement: exp.Expr) -> None:

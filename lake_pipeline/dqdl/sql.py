@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from itertools import count
+from typing import cast
 
 import ibis.expr.datatypes as dt
 import ibis.expr.schema as sch
@@ -14,8 +15,11 @@ from sqlglot.errors import SqlglotError
 from sqlglot.optimizer.qualify import qualify
 
 from lake_pipeline.dqdl.guard import PRIMARY, SPARK, plain, predicate, query
-from lake_pipeline.dqdl.sql_meaning import for_duckdb
+from lake_pipeline.dqdl.sql_kinds import ANY, BOOLEAN, NUMBERS, columns_of, kind_of
+from lake_pipeline.dqdl.sql_meaning import for_engine
+from lake_pipeline.dqdl.sql_typing import typed, unknown_column
 from lake_pipeline.dqdl.subject import Connection, RuleError
+from lake_pipeline.errors import did_you_mean
 
 __all__ = [
     "PRIMARY",
@@ -47,14 +51,28 @@ def output_names(statement: exp.Query, tables: Mapping[str, ir.Table]) -> list[s
     return list(expanded.named_selects)
 
 
-def render(statement: exp.Expr, connection: Connection) -> str:
-    """The statement in the backend's dialect."""
-    if connection.name == "duckdb":
-        statement = for_duckdb(statement)
+def render(statement: exp.Expr, connection: Connection, tables: Mapping[str, ir.Table]) -> str:
+    """The statement over tables, in the backend's words; raises `RuleError` for what engines understand differently."""
+    kinds = {name.lower(): columns_of(table.schema().items()) for name, table in tables.items()}
+    known = typed(statement, kinds)
+    if (missing := unknown_column(known)) is not None:
+        columns = [column for table in tables.values() for column in table.columns]
+        raise RuleError(f'Column "{missing.name}" was not found.{did_you_mean(missing.name, columns)}')
+    meant = for_engine(known, connection.name)
     try:
-        return statement.sql(dialect=connection.dialect, unsupported_level=sqlglot.ErrorLevel.RAISE)
+        return meant.sql(dialect=connection.dialect, unsupported_level=sqlglot.ErrorLevel.RAISE)
     except SqlglotError as error:
         raise RuleError(f"this backend cannot express the SQL: {plain(str(error))}") from error
+
+
+def check_number(statement: exp.Query, tables: Mapping[str, ir.Table]) -> None:
+    """Raise `RuleError` where a query's value is no number."""
+    kinds = {name.lower(): columns_of(table.schema().items()) for name, table in tables.items()}
+    selects = cast(exp.Query, typed(statement, kinds)).selects
+    kind = kind_of(selects[0])
+    if len(selects) != 1 or kind.name not in {*NUMBERS, *ANY, BOOLEAN.name}:
+        what = f"{len(selects)} columns" if len(selects) != 1 else f"a {kind}"
+        raise RuleError(f"with a condition, CustomSql must return one number, and not {what}")
 
 
 def quoted(name: str, connection: Connection) -> str:
@@ -110,7 +128,7 @@ def _renamed(query: exp.Expr, tables: Mapping[str, str], number: int) -> exp.Exp
 def with_predicates(connection: Connection, table: ir.Table, predicates: Mapping[str, exp.Expr]) -> ir.Table:
     """The table and a boolean column per predicate."""
     columns = ", ".join(
-        f"CAST({render(found, connection)} AS BOOLEAN) AS {quoted(name, connection)}"
+        f"CAST({render(found, connection, {PRIMARY: table})} AS BOOLEAN) AS {quoted(name, connection)}"
         for name, found in predicates.items()
     )
     schema = {**dict(table.schema().items()), **dict.fromkeys(predicates, dt.boolean)}
@@ -122,7 +140,7 @@ def type_of(connection: Connection, table: ir.Table, expression: exp.Expr) -> st
     """The backend's name, in lower case, for the type of an expression over the table's columns."""
     # a row of NULLs is there to be asked also where the table has none
     select = (
-        f"SELECT TYPEOF({render(expression, connection)}) AS kind "
+        f"SELECT TYPEOF({render(expression, connection, {PRIMARY: table})}) AS kind "
         f"FROM (SELECT 1 AS one) AS alone LEFT JOIN {quoted(PRIMARY, connection)} ON 1 = 0"
     )
     found = connection.to_pyarrow(over(connection, {PRIMARY: table}, select, {"kind": dt.string}))

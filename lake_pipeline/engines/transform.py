@@ -142,9 +142,9 @@ def _filter(table: Expr, step: Filter, connection: Any) -> tuple[Expr, Expr]:
 def _computed(table: Expr, text: str, name: str, kind: dt.DataType, connection: Any, where: str) -> Expr:
     """The table with one more column, an SQL expression (Spark SQL, translated for the engine)."""
     try:
-        rendered = sql.render(sql.predicate(text), connection)
-        target = sql.render(exp.DataType.build(_spark_type(kind), dialect="spark"), connection)
-        column = f"CAST({rendered} AS {target}) AS {sql.quoted(name, connection)}"
+        value = exp.cast(sql.predicate(text), exp.DataType.build(_spark_type(kind), dialect="spark"))
+        rendered = sql.render(value, connection, {sql.PRIMARY: table})
+        column = f"{rendered} AS {sql.quoted(name, connection)}"
         schema = {**dict(table.schema().items()), name: kind}
         select = f"SELECT *, {column} FROM {sql.quoted(sql.PRIMARY, connection)}"
         return sql.over(connection, {sql.PRIMARY: table}, select, sch.Schema(schema))
@@ -158,20 +158,26 @@ def _spark_type(kind: dt.DataType) -> str:
     return str(PySparkType.to_string(kind))
 
 
-# Letters that engines put into another case each in their own way, done beforehand.
-LETTERS = {"upper": {"ß": "SS"}, "lower": {"Σ": "σ", "İ": "i"}}
+def _text(function: str) -> Any:
+    """A function of SQL on columns, so that it means what it means in `derive`."""
 
-
-def _text(method: str) -> Any:
-    def cased(text: Expr) -> Expr:
-        for letter, plain in LETTERS.get(method, {}).items():
-            text = text.replace(letter, plain)
-        return getattr(text, method)()
-
-    def apply(table: Expr, step: Upper, _: Contract, __: Any) -> Expr:
-        return table.mutate(**{name: cased(table[name]) for name in step.columns})
+    def apply(table: Expr, step: Upper, _: Contract, connection: Any) -> Expr:
+        for name in step.columns:
+            text = f"{function}({sql_name(name)})"
+            table = _computed(table, text, f"__{name}", dt.string, connection, f"{function}: {name}")
+            table = table.mutate(**{name: table[f"__{name}"]}).drop(f"__{name}")
+        return table
 
     return apply
+
+
+def sql_name(name: str) -> str:
+    """A column's name in Spark SQL."""
+    return exp.to_identifier(name, quoted=True).sql(dialect=sql.SPARK)
+
+
+def _stripped(table: Expr, step: Trim, _: Contract, __: Any) -> Expr:
+    return table.mutate(**{name: table[name].strip() for name in step.columns})
 
 
 def _default(table: Expr, step: Default, _: Contract, __: Any) -> Expr:
@@ -189,7 +195,7 @@ APPLY: Mapping[type, Any] = {
     Derive: _derive,
     Upper: _text("upper"),
     Lower: _text("lower"),
-    Trim: _text("strip"),
+    Trim: _stripped,
     Default: _default,
     Select: _select,
 }

@@ -236,9 +236,9 @@ def python_function(site: Site) -> None:
 
 
 def failing_expression(site: Site) -> None:
-    """Expressions that are no SQL, that some rows make fail, and that divide by nothing."""
+    """Expressions of a column that is not there, that some rows make NULL, and that divide by nothing."""
     columns = {**COLUMNS, "size": {"logicalType": "number"}}
-    for name, text in (("broken", "no_such(id)"), ("cast", "cast(id AS int)"), ("zero", "amount / 0")):
+    for name, text in (("broken", "no_such + 1"), ("cast", "cast(id AS int)"), ("zero", "amount / 0")):
         sales = site.dataset(name, columns=columns, transform=[{"derive": {"size": text}}])
         site.land(sales, {"a.csv": csv("a,1,2026-03-01", "2,0,2026-03-01")})
         site.run(sales)
