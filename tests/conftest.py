@@ -13,7 +13,10 @@ from typing import Any
 import pyarrow as pa
 import pytest
 from judging import Judged, judged
-from order import pytest_collection_modifyitems  # noqa: F401 - a hook
+from order import (  # noqa: F401 - hooks
+    pytest_collection_modifyitems,
+    pytest_xdist_make_scheduler,
+)
 from servers import S3_KEYS, S3Server, wait_for, weed_command
 from spark_session import spark_session as started
 from under_test import ENGINES, UnderTest
