@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import signal
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,6 +13,10 @@ from typing import Any
 import pyarrow as pa
 import pytest
 from judging import Judged, judged
+from order import (  # noqa: F401 - hooks
+    pytest_collection_modifyitems,
+    pytest_xdist_make_scheduler,
+)
 from servers import S3_KEYS, S3Server, wait_for, weed_command
 from spark_session import spark_session as started
 from under_test import ENGINES, UnderTest
@@ -23,6 +28,8 @@ from lake_pipeline.storage import Lake
 
 # Tests run many small queries: what Java's second compiler makes of them is never run often enough to pay.
 os.environ.setdefault("JAVA_TOOL_OPTIONS", "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC")
+# A shell starts what runs in the background with Ctrl+C ignored, and servers that tests end by it would inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

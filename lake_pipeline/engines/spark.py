@@ -46,6 +46,8 @@ if TYPE_CHECKING:  # Spark is an extra: this module can be imported without it
     from pyspark.sql import DataFrame, SparkSession
 
 SETTINGS = {
+    # As it is for RDDs: Spark keeps Python workers for each environment, and these settings are part of it.
+    "spark.sql.execution.pyspark.udf.simplifiedTraceback.enabled": "false",
     "spark.sql.session.timeZone": "UTC",
     "spark.sql.ansi.enabled": "false",
     "spark.sql.legacy.timeParserPolicy": "CORRECTED",

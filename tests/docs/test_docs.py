@@ -10,9 +10,7 @@ from __future__ import annotations
 import importlib
 import os
 import re
-import shlex
 import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +20,7 @@ import pytest
 import typer
 import yaml
 from servers import S3Server
+from warm_lake import warm_lake
 
 from benchmarks.table import END, START
 from lake_pipeline.cli.app import app
@@ -117,14 +116,19 @@ def squeezed(line: str) -> str:
     return " ".join(line.split())
 
 
-def environment(home: Path) -> dict[str, str]:
+@pytest.fixture(scope="session")
+def program() -> Iterator[str]:
+    """The text of the command `lake`."""
+    with warm_lake() as text:
+        yield text
+
+
+def environment(home: Path, text: str) -> dict[str, str]:
     """A new user's environment, with the command `lake`."""
     programs = home / ".programs"
     programs.mkdir()
     program = programs / "lake"
-    program.write_text(
-        f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -c "from lake_pipeline.cli import main; main()" "$@"\n'
-    )
+    program.write_text(text)
     program.chmod(0o755)
     ours = {n: v for n, v in os.environ.items() if not n.startswith(("LAKE_", "AWS_", "DAGSTER_", "COV_"))}
     path = f"{programs}{os.pathsep}{os.environ['PATH']}"
@@ -152,13 +156,13 @@ def run_page(page: str, home: Path, env: dict[str, str]) -> None:
 
 
 @pytest.mark.parametrize("page", [p for p in RUN if any(map(runs, steps(p))) and "s3" not in p])
-def test_commands_of_a_page_do_what_it_says(page: str, tmp_path: Path) -> None:
-    run_page(page, tmp_path, environment(tmp_path))
+def test_commands_of_a_page_do_what_it_says(page: str, tmp_path: Path, program: str) -> None:
+    run_page(page, tmp_path, environment(tmp_path, program))
 
 
-def test_commands_of_the_s3_page_do_what_it_says(tmp_path: Path, s3_server: S3Server) -> None:
+def test_commands_of_the_s3_page_do_what_it_says(tmp_path: Path, s3_server: S3Server, program: str) -> None:
     s3_server.bucket("acme-lake")
-    run_page("docs/guides/s3.md", tmp_path, {**environment(tmp_path), **s3_server.env})
+    run_page("docs/guides/s3.md", tmp_path, {**environment(tmp_path, program), **s3_server.env})
 
 
 def test_every_exemption_is_needed() -> None:
