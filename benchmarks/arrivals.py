@@ -56,7 +56,7 @@ class SoakQueue:
         self.hidden: set[int] = set()
         self.buried: set[str] = set()
 
-    def receive(self) -> list[Message]:
+    def receive(self, _: float) -> list[Message]:
         found = []
         for number, body in self.messages.items():
             if number not in self.hidden:

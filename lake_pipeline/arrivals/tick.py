@@ -8,6 +8,7 @@ keys, and its state, where it was stored, is gone on from.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
@@ -46,8 +47,8 @@ class Message:
 class Queue(Protocol):
     """What a tick needs of a queue."""
 
-    def receive(self) -> list[Message]:
-        """Messages that nobody else has in hand, not all there are; waits a moment for the first."""
+    def receive(self, rest: float) -> list[Message]:
+        """Messages that nobody else has in hand, not all there are; waits a moment for the first, `rest` seconds at most."""
 
     def delete(self, receipts: list[str]) -> None:
         """Delete received messages; those that are gone, or in other hands again, are passed over."""
@@ -167,6 +168,12 @@ class Tick:
             return due
         return sorted(self.room.waiting.get(dataset.name, {}))
 
+    def rest(self) -> float:
+        """For how many seconds nothing that waits is due."""
+        return min(
+            (self.room.rest(d, self.now.timestamp()) for d in self.datasets.values()), default=math.inf
+        )
+
     def end(self, requests: list[Request]) -> Ticked:
         """Remember, and hand over; nothing is written where nothing changed."""
         self.done.requests = [r.uri for r in requests]
@@ -210,7 +217,7 @@ def drain(
     if tick.received:
         queue.delete(tick.received)
     tick.done.depth = queue.depth()
-    for message in queue.receive():
+    for message in queue.receive(tick.rest()):
         take_in(tick, places, queue, message)
     return tick.end(tick.ask(may_start))
 

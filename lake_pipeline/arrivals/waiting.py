@@ -6,6 +6,7 @@ of several events of one key the last counts, in whatever order they come.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -95,6 +96,15 @@ class Room:
         first = min(w.since for w in places.values())
         full = waiting >= rule.max_events or now - first >= rule.max_wait_seconds
         return sorted(places) if full or rule.eager else []
+
+    def rest(self, dataset: Dataset, now: float) -> float:
+        """Seconds until something of a dataset is due, 0 where something is; infinity where nothing waits."""
+        places, rule = self.waiting.get(dataset.name, {}), dataset.config.arrivals
+        if not places:
+            return math.inf
+        if rule.eager:
+            return 0
+        return max(0, min(w.since for w in places.values()) + rule.max_wait_seconds - now)
 
     def leave(self, dataset: str, partition: str) -> Waiting:
         """A partition leaves the room; what was heard of it stays remembered."""

@@ -4,6 +4,7 @@ Nothing is retried here: what fails is transient, and the next tick goes on. The
 first needs it, never while definitions load.
 """
 
+import math
 import threading
 import time
 from collections.abc import Callable
@@ -73,9 +74,12 @@ class Drain:
         self._client, self._url, self._dead_letters = client, url, dead_letters
         self._keep, self._bounds = keep, bounds
 
-    def receive(self) -> list[Message]:
-        """Messages up to the bounds: one long poll for the first, then all receivers until each finds nothing."""
-        found = self._receive(self._bounds.wait_seconds)
+    def receive(self, rest: float = math.inf) -> list[Message]:
+        """Messages up to the bounds: one long poll for the first, then all receivers until each finds nothing.
+
+        rest: the seconds that the poll may take at most.
+        """
+        found = self._receive(int(min(self._bounds.wait_seconds, rest)))
         if not found:
             return []
         lock, until = threading.Lock(), time.monotonic() + self._bounds.most_seconds

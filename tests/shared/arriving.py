@@ -71,6 +71,7 @@ class MemoryQueue:
     receives: dict[str, int] = field(default_factory=dict)
     hidden: set[str] = field(default_factory=set)
     buried: dict[str, str] = field(default_factory=dict)
+    rests: list[float] = field(default_factory=list)
 
     def send(self, body: str) -> str:
         """Put a message in; its id."""
@@ -78,7 +79,8 @@ class MemoryQueue:
         self.messages[id_] = body
         return id_
 
-    def receive(self) -> list[Message]:
+    def receive(self, rest: float) -> list[Message]:
+        self.rests.append(rest)
         found = [i for i in self.messages if i not in self.hidden][: self.limit]
         self.hidden |= set(found)
         for id_ in found:

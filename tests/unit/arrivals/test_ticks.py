@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 from itertools import count
@@ -73,6 +74,18 @@ def test_a_run_starts_when_the_first_has_waited_long_enough(ticker: Ticker) -> N
 def test_the_wait_counts_from_the_event(ticker: Ticker) -> None:
     ticker.lands("a.csv", at=NOW - timedelta(seconds=61))
     assert partitions(ticker.tick()) == [(DAY,)]
+
+
+def test_a_tick_waits_for_messages_no_longer_than_until_what_waits_is_due(ticker: Ticker) -> None:
+    ticker.tick()
+    ticker.lands("a.csv")
+    ticker.tick(after=0)
+    ticker.tick(after=50)
+    ticker.tick(after=100)
+    first, second, third, fourth = ticker.queue.rests
+    assert (first, second) == (math.inf, math.inf)
+    assert 9 <= third <= 10
+    assert fourth == 0
 
 
 def test_a_run_starts_when_enough_wait(ticker: Ticker) -> None:
@@ -348,7 +361,7 @@ def test_a_cursor_that_was_turned_back_or_broken_is_only_a_hint(ticker: Ticker, 
 def test_of_two_ticks_at_once_one_fails(ticker: Ticker, monkeypatch: pytest.MonkeyPatch) -> None:
     real = MemoryQueue.receive
 
-    def meanwhile(queue: MemoryQueue) -> Any:
+    def meanwhile(queue: MemoryQueue, rest: float) -> Any:
         monkeypatch.setattr(MemoryQueue, "receive", real)
         ticker.lands("b.csv")
         ticker.tick()
