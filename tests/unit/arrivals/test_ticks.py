@@ -365,7 +365,7 @@ def test_of_two_ticks_at_once_one_fails(ticker: Ticker, monkeypatch: pytest.Monk
         monkeypatch.setattr(MemoryQueue, "receive", real)
         ticker.lands("b.csv")
         ticker.tick()
-        return real(queue)
+        return real(queue, rest)
 
     ticker.lands("a.csv")
     monkeypatch.setattr(MemoryQueue, "receive", meanwhile)
