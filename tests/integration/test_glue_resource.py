@@ -64,6 +64,8 @@ def test_an_asset_runs_a_job(glue: Endpoint, tmp_path: Path, injected: bool) -> 
     assert (made["rows"].value, made["run"].value, made["price"].value) == (3, "jr_0001", 0.0145)
     assert glue.runs[0].parameters["ExecutionClass"] == "FLEX"
     said = {e.user_message: e.level for e in entries if e.dagster_event is None}
+    started = 'The run jr_0001 of the job "validate" was started (attempt 1).'
+    assert said.pop(started) == logging.INFO
     assert said == {"read 3 rows": logging.INFO, "odd": logging.WARNING, "?": logging.INFO}
     (given or resource.glue()).close()
 

@@ -18,7 +18,7 @@ from lake_pipeline.resources.glue.calls import CLIENT_RETRIES, Calls
 from lake_pipeline.resources.glue.cost import Rates
 from lake_pipeline.resources.glue.definition import Ensured, JobDefinition, ensure_job
 from lake_pipeline.resources.glue.flight import Patience
-from lake_pipeline.resources.glue.records import Deliver, Message, Objects
+from lake_pipeline.resources.glue.records import Deliver, Message, Objects, log_line
 from lake_pipeline.resources.glue.request import JobRequest
 from lake_pipeline.resources.glue.runs import Finished, JobRunner
 from lake_pipeline.resources.glue.sizing import FLEX_TYPES, Limits, Workers, size_for
@@ -91,7 +91,9 @@ class GlueJobs(dg.ConfigurableResource):  # type: ignore[type-arg]
         report: Deliver | None = None,
     ) -> Finished:
         """Run a job and return its result; its log lines go to Dagster's log, its other messages to `report`."""
-        return self.runner(store).run(request, into_log(log, report))
+        deliver = into_log(log, report)
+        runner = replace(self.runner(store), tell=lambda text, level: deliver(log_line(text, level)))
+        return runner.run(request, deliver)
 
     def size(self, size: int, files: int = 1, *, flex: bool = False) -> Workers:
         """The workers for so many bytes in so many files, within the configured limits; see `size_for`."""
