@@ -101,14 +101,17 @@ def content_twice(site: Site) -> None:
 
 
 def evolution(site: Site) -> None:
-    """A contract that gains columns: what was published before is curated again, and lacks them."""
-    sales = site.dataset()
+    """A contract that gains columns, one of them kept before, and widens one: all is curated again."""
+    cost = {"logicalType": "number", "physicalType": "decimal(5,2)"}
+    sales = site.dataset(columns={**COLUMNS, "cost": cost})
     site.land(sales, {"a.csv": csv("a1,1,2026-03-01,9", "a2,x,2026-03-01,8", header="id,amount,day,later")})
-    site.land(sales, {"a.csv": csv("n1,1,2026-03-02")}, NEXT)
+    site.land(sales, {"a.csv": csv("n1,1,2026-03-02,1.25", header="id,amount,day,cost")}, NEXT)
     site.run(sales, DAY, NEXT)
-    more = {"later": {"logicalType": "integer"}, "size": {"logicalType": "string"}}
+    text = {"logicalType": "string"}
+    more = {"cost": {**cost, "physicalType": "decimal(7,2)"}, "later": text, "size": text}
     grown = site.dataset(columns={**COLUMNS, **more}, version="1.1.0")
-    site.land(grown, {"b.csv": csv("b1,2,2026-03-01,z,big", header="id,amount,day,later,size")})
+    header = "id,amount,day,cost,later,size"
+    site.land(grown, {"b.csv": csv("b1,2,2026-03-01,99999.5,z,big", "b2,,,100000,,", header=header)})
     site.run(grown, DAY)
     site.run(grown, DAY, NEXT)
 
