@@ -10,6 +10,7 @@ from rich.console import Console
 
 from lake_pipeline.cli.common import Json, MaybeDataset, datasets_of, open_lake
 from lake_pipeline.cli.output import View, show, table
+from lake_pipeline.resources.glue.environment import glue_jobs
 from lake_pipeline.resources.glue.ledger import Spent, spent, total
 
 NAME = "cost"
@@ -21,7 +22,8 @@ def command(dataset: MaybeDataset = None, daily: Daily = False, as_json: Json = 
     """Sum what Glue job runs cost, by dataset and job; also of those that failed or were stopped."""
     lake = open_lake()
     names = {d.name for d in datasets_of(lake, dataset)} if dataset else None
-    costs = [c for c in spent(lake.zone("ops"), daily=daily) if names is None or c.dataset in names]
+    found = spent(lake.zone("ops"), glue_jobs().prefix, daily=daily)
+    costs = [c for c in found if names is None or c.dataset in names]
     sums = total(costs)
 
     def render(console: Console) -> None:

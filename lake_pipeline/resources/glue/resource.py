@@ -95,11 +95,18 @@ class GlueJobs(dg.ConfigurableResource):  # type: ignore[type-arg]
         runner = replace(self.runner(store), tell=lambda text, level: deliver(log_line(text, level)))
         return runner.run(request, deliver)
 
-    def size(self, size: int, files: int = 1, *, flex: bool = False) -> Workers:
-        """The workers for so many bytes in so many files, within the configured limits; see `size_for`."""
+    def size(self, size: int, files: int = 1, *, flex: bool = False, type_: str = "") -> Workers:
+        """The workers for so many bytes in so many files, within the configured limits; see `size_for`.
+
+        flex: of types that can be FLEX. type_: of this type, whatever types are configured.
+        """
         types = [t for t in self.worker_types if t in FLEX_TYPES or not flex]
         limits = Limits(
-            self.min_workers, self.max_workers, tuple(types), self.bytes_per_dpu, self.files_per_dpu
+            self.min_workers,
+            self.max_workers,
+            (type_,) if type_ else tuple(types),
+            self.bytes_per_dpu,
+            self.files_per_dpu,
         )
         return size_for(size, files, limits)
 
