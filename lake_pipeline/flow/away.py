@@ -107,7 +107,7 @@ class Away:
 
 def portable(dataset: Dataset) -> dict[str, Any]:
     """A dataset's `defs.yaml` as a job reads it, beside its contract."""
-    attributes = dataset.config.model_dump(mode="json", exclude_defaults=True)
+    attributes = dataset.config.model_dump(mode="json", exclude_unset=True)
     return {"type": COMPONENT_TYPE, "attributes": {**attributes, "contract": "contract.yaml"}}
 
 
