@@ -45,7 +45,6 @@ class GlueSteps:
             owner=order.owner,
         )
 
-
     def workers(self, given: Glue, size: Size) -> Workers:
         """The workers of a job run; of types that can be FLEX where it is to be, or may be and can."""
         if given.worker_type and given.workers:

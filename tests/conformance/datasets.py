@@ -369,11 +369,7 @@ CASES: dict[str, Case] = {
     **{f"zoo-{name}": pen(of) for name, of in PENS.items()},
     "formats": formats,
     "big-files": big_files,
-    **{
-        f"drift-{a}-{t}": drift(a, t)
-        for a in ("keep", "ignore", "refuse")
-        for t in ("coerce", "strict")
-    },
+    **{f"drift-{a}-{t}": drift(a, t) for a in ("keep", "ignore", "refuse") for t in ("coerce", "strict")},
     "nested": nested,
     "declared-steps": declared_steps,
     "python-function": python_function,

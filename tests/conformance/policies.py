@@ -46,7 +46,7 @@ WRONG = """ColumnNamesMatchPattern "[0-9]+", IsPrimaryKey "day", Variance "amoun
  ReferentialIntegrity "id" "refs.id" = 1, DatasetMatch "refs" "id" "amount" = 1,
  AggregateMatch "sum(amount)" "sum(refs.amount)" = 5, DuplicateRowCount > 0, Range "amount" < 0,
  FileFreshness < "2020-01-01", FileSize > 1 MB, FileUniqueness < 1.0, FileMatch "no/such.csv" = "aa11" """
-ANALYZERS = "Analyzers = [ AllStatistics \"AllColumns\", Completeness \"amount\" ]"
+ANALYZERS = 'Analyzers = [ AllStatistics "AllColumns", Completeness "amount" ]'
 
 
 def more_rules(site: Site) -> None:

@@ -30,7 +30,9 @@ ROWS = csv("a,1,2026-03-01", "b,oops,2026-03-01", "a,2,2026-03-01", "c,-4,2026-0
 
 def left(lake: Lake) -> list[str]:
     """What is left of work that is over."""
-    return [o.key for zone in ZONES for o in lake.zone(zone).list() if o.key.startswith(("_staging", "scratch"))]
+    return [
+        o.key for zone in ZONES for o in lake.zone(zone).list() if o.key.startswith(("_staging", "scratch"))
+    ]
 
 
 def sales(root: Path, engine: str = "glue", **more: Any) -> Dataset:

@@ -52,5 +52,3 @@ def jobs_of(endpoint: Endpoint, client: Any, play: Callable[[Run], Iterator[str]
     for step in STEPS:
         endpoint.job(f"lake-{step}")
     return Engines(glue=Away(GlueSteps(Instant(client=client), logging.getLogger("jobs"))))
-
-

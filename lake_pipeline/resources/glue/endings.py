@@ -106,7 +106,10 @@ def driver_log(records: RunRecords, run: Numbered, messages: Messages, logs: Log
 
 
 def _titled(source: str, lines: Sequence[str]) -> list[str]:
-    return [f"Last lines of the driver's log, {source}:", *(f"  | {cut(line)}" for line in lines[-TAIL_LINES:])]
+    return [
+        f"Last lines of the driver's log, {source}:",
+        *(f"  | {cut(line)}" for line in lines[-TAIL_LINES:]),
+    ]
 
 
 def cut(text: str, most: int = LONGEST_LINE) -> str:
