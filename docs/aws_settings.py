@@ -1,3 +1,4 @@
+# ruff: noqa: INP001  (beside a script)
 """The variables of `docs/reference/environment.md` that are about AWS."""
 
 from __future__ import annotations

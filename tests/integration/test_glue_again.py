@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +10,12 @@ import pytest
 from glue_endpoint import Endpoint, Run
 from glue_jobs import jobs_of, script
 from lakes import DAY, actions, check_law, csv, make_dataset, put, run
-from remains import differences, remains
 from under_test import HAVE_SPARK
 
 from lake_pipeline.datasets import Dataset
-from lake_pipeline.flow import away, curate
+from lake_pipeline.flow import curate, publish
 from lake_pipeline.flow.away import JobUnlike
+from lake_pipeline.flow.run import Result
 from lake_pipeline.resources.glue.errors import JobRunFailed
 from lake_pipeline.settings import ZONES
 from lake_pipeline.storage import Lake
@@ -81,17 +80,15 @@ def test_two_runs_at_once_share_the_jobs_and_both_end_well(
     """One of them has published, and cleared, before the other reads the answer."""
     dataset = sales(tmp_path)
     put(lake_s3, dataset, "a.csv", ROWS)
-    engines, publish, others = jobs_of(glue, client), curate.publish, []
+    engines, others = jobs_of(glue, client), list[Result]()
 
     def late(*arguments: Any) -> Any:
-        if not others:
-            others.append(None)
-            others[0] = run(Lake(lake_s3.settings), dataset, engines=engines)  # type: ignore[call-overload]
-        return publish(*arguments)
+        monkeypatch.setattr(curate, "publish", publish.publish)
+        others.append(run(Lake(lake_s3.settings), dataset, engines=engines))
+        return publish.publish(*arguments)
 
-    with monkeypatch.context() as patched:
-        patched.setattr(curate, "publish", late)
-        mine = run(lake_s3, dataset, engines=engines)
+    monkeypatch.setattr(curate, "publish", late)
+    mine = run(lake_s3, dataset, engines=engines)
     assert (actions(mine), actions(others[0])) == ({DAY: "published"}, {DAY: "published"})
     assert len(glue.runs) == 2
     view = check_law(lake_s3, dataset)

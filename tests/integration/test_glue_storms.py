@@ -128,7 +128,12 @@ def test_a_run_that_ended_while_nobody_looked_costs_too(
 def test_costs_by_day(glue: Endpoint, runner: JobRunner, store: ObjectStore) -> None:
     """A run counts for the day on which Glue says that it ended, whatever the clock here."""
     runner.run(REQUEST)
-    glue.play = lambda run: succeeds(run) if not run.extra.update(CompletedOn=1772409610) else iter(())
+
+    def tomorrow(run: Run) -> Iterator[str]:
+        run.extra.update(CompletedOn=1772409610)
+        yield from succeeds(run)
+
+    glue.play = tomorrow
     runner.run(replace(REQUEST, key="orders/2"))
     found = [(s.day, s.dataset, s.job, s.runs) for s in spent(store, daily=True)]
     assert found == [("2026-03-01", "orders", "validate", 1), ("2026-03-02", "orders", "validate", 1)]

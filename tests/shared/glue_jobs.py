@@ -17,9 +17,9 @@ from lake_pipeline.flow.context import Engines
 from lake_pipeline.jobs import main
 from lake_pipeline.resources.glue import GlueJobs
 from lake_pipeline.resources.glue.calls import Timing
+from lake_pipeline.resources.glue.records import Objects
 from lake_pipeline.resources.glue.runs import JobRunner
 from lake_pipeline.resources.steps import GlueSteps
-from lake_pipeline.storage import ObjectStore
 
 STEPS = ("validate", "curate", "compact")
 
@@ -27,7 +27,7 @@ STEPS = ("validate", "curate", "compact")
 class Instant(GlueJobs):
     """A resource that never really waits."""
 
-    def runner(self, store: ObjectStore) -> JobRunner:
+    def runner(self, store: Objects) -> JobRunner:
         """The resource's own, with a clock that only sleeping moves."""
         made, now = super().runner(store), Time()
         timing = Timing(now.clock, now.sleep, lambda: 1.0)

@@ -122,7 +122,7 @@ class JobRunner:
 
     def _watch(self, flight: Flight, messages: Messages, deliver: Deliver) -> None:
         """Look until the run is over; its messages are read after each look, so the last look misses none."""
-        told = "STARTING"
+        told: str | None = "STARTING"
         for tries in itertools.count():
             if not flight.over:
                 flight.run = self.runs.look(flight.request.job, flight.run_id, flight.until)

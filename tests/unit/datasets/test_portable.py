@@ -45,7 +45,7 @@ def assert_same(mine: Dataset, theirs: Dataset) -> None:
     }
 
 
-@pytest.mark.parametrize("attributes", EXPLICIT, ids=lambda a: "-".join(a))
+@pytest.mark.parametrize("attributes", EXPLICIT, ids="-".join)
 def test_what_is_said_though_it_is_the_default_is_kept(attributes: dict[str, Any], tmp_path: Path) -> None:
     dataset = make_dataset(tmp_path, **{"engine": "glue", **attributes})
     assert_same(dataset, through_documents(dataset, tmp_path))

@@ -50,7 +50,7 @@ def asked(
 
 
 def entry(key: str) -> Entry:
-    return Entry(key, key, 1000, "etag", None, "2026-03-01T00:00:00+00:00")  # type: ignore[arg-type]
+    return Entry(key, key, 1000, "etag", None, "2026-03-01T00:00:00+00:00")
 
 
 def test_arguments_are_small_whatever_the_partition(tmp_path: Path) -> None:
