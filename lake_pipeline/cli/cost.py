@@ -19,7 +19,10 @@ Daily = Annotated[bool, typer.Option("--daily", help="Each day (UTC) on which ru
 
 
 def command(dataset: MaybeDataset = None, daily: Daily = False, as_json: Json = False) -> None:
-    """Sum what Glue job runs cost, by dataset and job; also of those that failed or were stopped."""
+    """Sum what Glue job runs cost, by dataset and job.
+
+    Also of those that failed or were stopped, before discounts and taxes.
+    """
     lake = open_lake()
     names = {d.name for d in datasets_of(lake, dataset)} if dataset else None
     found = spent(lake.zone("ops"), glue_jobs().prefix, daily=daily)

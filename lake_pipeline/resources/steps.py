@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lake_pipeline.datasets.config import Glue
+from lake_pipeline.errors import UsageError
 from lake_pipeline.flow.away import Order
 from lake_pipeline.flow.choice import Size
 from lake_pipeline.resources.glue import Finished, GlueJobs, JobRequest, RunOptions, Workers
@@ -23,6 +24,11 @@ class GlueSteps:
     log: Log
 
     def __call__(self, store: ObjectStore, order: Order) -> Mapping[str, Any]:
+        if store.local and self.jobs.is_awss():
+            raise UsageError(
+                f"engine: glue of {order.dataset.name}: jobs on AWS do not see the folder {store.root}. "
+                "Put the lake on S3 (LAKE_ROOT=s3://…, docs/guides/glue.md), or use engine: duckdb or spark."
+            )
         return facts_of(self.jobs.run(store, self.request(order), self.log))
 
     def request(self, order: Order) -> JobRequest:
