@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from glue_endpoint import KEYS, Endpoint, Fault, Run, glue_endpoint, play
+from glue_endpoint import KEYS, Endpoint, Fault, glue_endpoint, play
 from lakes import DAY, csv, make_dataset, put
 
 from lake_pipeline.resources.glue.ledger import spent
@@ -98,7 +98,6 @@ def test_a_killed_worker_is_followed_by_one_that_takes_its_run_up(
     glue: Endpoint, lake: Lake, tmp_path: Path
 ) -> None:
     """Another Dagster run comes; it need not wait, and pays for no second job run."""
-
     glue.play = play(*["RUNNING"] * 5000)
     when = When(glue, "GetJobRun", 2)
     first = started(glue, lake, tmp_path)

@@ -126,7 +126,7 @@ def test_no_region_and_no_profile_are_said(monkeypatch: pytest.MonkeyPatch, tmp_
     ],
 )
 def test_a_lake_in_a_folder_is_nothing_for_jobs_on_aws(
-    where: dict[str, str], awss: bool, tmp_path: Path
+    where: dict[str, Any], awss: bool, tmp_path: Path
 ) -> None:
     jobs = GlueJobs(**where)
     assert jobs.is_awss() is awss

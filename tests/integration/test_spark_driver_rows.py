@@ -16,7 +16,7 @@ from lake_pipeline.storage import Lake
 
 pytestmark = pytest.mark.skipif("spark" not in ENGINES, reason="needs PySpark and Java 17")
 ON_FAIL = [{"property": "on_fail", "value": "quarantine_rows"}]
-QUALITY = [
+QUALITY: list[dict[str, Any]] = [
     {"implementation": 'Rules = [ ColumnValues "amount" != 500 ]', "customProperties": ON_FAIL},
     {"implementation": 'Rules = [ RowCount > 1, Uniqueness "id" > 0, IsComplete "id" ]'},
 ]  # fmt: skip
