@@ -22,18 +22,18 @@ LIMITS = {"bytes": 1000, "files": 10, "memory": 500}
     ],
 )
 def test_limits(size: Size, engine: str, why: str) -> None:
-    choice = choose(DatasetConfig(landing="x/", engine="auto", auto=LIMITS), size)  # type: ignore[arg-type]
+    choice = choose(DatasetConfig(landing="x/", engine="auto", auto=LIMITS), size)
     assert (choice.engine, choice.reason) == (engine, why)
 
 
 def test_above_may_be_spark() -> None:
-    config = DatasetConfig(landing="x/", engine="auto", auto={**LIMITS, "above": "spark"})  # type: ignore[arg-type]
+    config = DatasetConfig(landing="x/", engine="auto", auto={**LIMITS, "above": "spark"})
     assert choose(config, Size(1, 11, 1)).reason == "1 bytes in 11 files → spark (more than 10 files)"
 
 
 @pytest.mark.parametrize("engine", ["duckdb", "spark", "glue"])
 def test_one_that_is_named_is_taken_at_any_size(engine: str) -> None:
-    config = DatasetConfig(landing="x/", engine=engine, auto=LIMITS)  # type: ignore[arg-type]
+    config = DatasetConfig(landing="x/", engine=engine, auto=LIMITS)
     assert choose(config, Size(10**12, 10**6, 10**12)).engine == engine
 
 
