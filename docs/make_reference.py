@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import typer
+from aws_settings import AWS, glue_variables
 from meanings import cast_page, sql_page
 from rendering import attributes, code, prose, shown_arrow, simple_table, summary, table, variables, walk
 
@@ -309,6 +310,8 @@ def environment() -> Iterator[str]:
     yield table(("variable", "default", "meaning"), variables(Settings, DEFAULTS))
     yield "Who is told, and how; see [operations](../guides/operations.md):"
     yield table(("variable", "default", "meaning"), variables(Targets, DEFAULTS))
+    yield "The Dagster resource of AWS Glue's job runs; see [AWS Glue](../guides/glue.md):"
+    yield table(("variable", "default", "meaning"), glue_variables())
     yield "On S3, the usual variables of AWS count as well:"
     yield table(("variable", "meaning"), AWS)
     yield "`DAGSTER_HOME` names another instance of Dagster than the one in `LAKE_HOME`."
@@ -328,12 +331,6 @@ DEFAULTS = {
     "queue_url": ("LAKE_QUEUE_URL", ""),
     "dlq_url": ("LAKE_DLQ_URL", ""),
 }
-AWS = [
-    ("`AWS_ACCESS_KEY_ID` `AWS_SECRET_ACCESS_KEY` `AWS_SESSION_TOKEN`", "credentials"),
-    ("`AWS_REGION`", "the region"),
-    ("`AWS_PROFILE`", "a profile of the AWS configuration, resolved by boto3"),
-    ("`AWS_ENDPOINT_URL_S3` `AWS_ENDPOINT_URL`", "another S3 server than AWS's"),
-]
 
 PAGES: dict[str, Callable[[], Iterator[str]]] = {
     "commands": commands,

@@ -26,6 +26,18 @@ from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[1]
 SCRIPTS = ("validate", "curate", "compact")
+# Where jobs run, whatever machine builds the bundle: Glue 5.0.
+GLUE = {
+    "implementation_name": "cpython",
+    "implementation_version": "3.11.0",
+    "os_name": "posix",
+    "platform_machine": "x86_64",
+    "platform_python_implementation": "CPython",
+    "platform_system": "Linux",
+    "python_full_version": "3.11.0",
+    "python_version": "3.11",
+    "sys_platform": "linux",
+}
 
 
 def main(target: Path) -> None:
@@ -53,7 +65,7 @@ def main(target: Path) -> None:
 
 
 def pinned() -> list[str]:
-    """What the extra `glue` requires, and what that does, in the versions of constraints.txt."""
+    """What the extra `glue` requires on Glue, and what that does, in the versions of constraints.txt."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
     versions = {
@@ -62,6 +74,7 @@ def pinned() -> list[str]:
         if version
     }
     found: set[str] = set()
+    seen: set[tuple[str, str]] = set()  # a package, and an extra of it
     waiting = [Requirement(text) for text in project["optional-dependencies"]["glue"]]
     while waiting:
         wanted = waiting.pop()
@@ -69,11 +82,11 @@ def pinned() -> list[str]:
         if name not in versions:
             raise SystemExit(f"constraints.txt has no version of {name}, which jobs on Glue need.")
         found.add(f"{name}=={versions[name]}")
-        extras = wanted.extras or {""}
-        for text in distribution(name).requires or ():
+        extras = {(name, extra) for extra in wanted.extras or {""}} - seen
+        seen |= extras
+        for text in distribution(name).requires or () if extras else ():
             inner = Requirement(text)
-            needed = any(inner.marker is None or inner.marker.evaluate({"extra": e}) for e in extras)
-            if needed and canonicalize_name(inner.name) not in {f.partition("==")[0] for f in found}:
+            if inner.marker is None or any(inner.marker.evaluate({**GLUE, "extra": e}) for _, e in extras):
                 waiting.append(inner)
     return sorted(found)
 

@@ -15,6 +15,7 @@ from lake_pipeline.cli import (
     demo,
     dev,
     dq,
+    glue,
     land,
     metrics,
     rerun,
@@ -40,6 +41,7 @@ for module in (
     app.command(module.NAME)(module.command)
 app.add_typer(dq.app, name="dq")
 app.add_typer(contract.app, name="contract")
+app.add_typer(glue.app, name="glue")
 
 
 def main() -> None:

@@ -15,7 +15,8 @@ from lake_pipeline.flow.away import Away
 from lake_pipeline.flow.compact import SMALL, compact
 from lake_pipeline.flow.context import Engines, working
 from lake_pipeline.flow.state import Memory
-from lake_pipeline.resources import GlueJobs, SparkSessions
+from lake_pipeline.resources import SparkSessions
+from lake_pipeline.resources.glue.environment import glue_jobs
 from lake_pipeline.resources.steps import GlueSteps
 
 NAME = "compact"
@@ -32,7 +33,7 @@ def command(
     lake = open_lake()
     found = dataset_of(lake, dataset)
     keys = [check_key(found.config.partitions, partition)] if partition else None
-    glue = Away(GlueSteps(GlueJobs(), logging.getLogger(NAME)))
+    glue = Away(GlueSteps(glue_jobs(), logging.getLogger(NAME)))
     with working(lake, found, "compact", engines=Engines(SparkSessions().engine, glue)) as work:
         done = compact(work, keys or list(Memory(lake, found).outcomes()), int(below * 10**6))
 

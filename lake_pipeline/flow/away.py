@@ -81,6 +81,7 @@ class Away:
             "lake": work.lake.settings.root,
             "dataset": dataset.name,
             "step": step.name,
+            "validation": dataset.validation_hash,
             "name": key[:20],
             "run_id": work.run_id,
             "about": dict(work.about),
@@ -106,18 +107,21 @@ class Away:
 
 def portable(dataset: Dataset) -> dict[str, Any]:
     """A dataset's `defs.yaml` as a job reads it, beside its contract."""
-    attributes = dataset.config.model_dump(mode="json", exclude_defaults=True)
+    attributes = dataset.config.model_dump(mode="json", exclude_unset=True)
     return {"type": COMPONENT_TYPE, "attributes": {**attributes, "contract": "contract.yaml"}}
 
 
 def check_version(document: Mapping[str, Any], dataset: Dataset) -> None:
-    """Raise `JobUnlike` for a document of another version, or about a dataset that is read otherwise."""
+    """Raise `JobUnlike` for a document of another version, or about a dataset that is read otherwise.
+
+    A job looks at what it is asked before it does anything: what it has done once is not asked for again.
+    """
     mine = {"version": VERSION, "validation": dataset.validation_hash}
     theirs = {name: document.get(name) for name in mine}
     if theirs != mine:
         raise JobUnlike(
-            f"The job for {dataset.name} was done by another version of lake_pipeline than this one: {theirs} is "
-            f"not {mine}. Upload the bundle of this version (make glue-bundle) and run again."
+            f"The job for {dataset.name} has another version of lake_pipeline than the one that asks it: {theirs} is "
+            f"not {mine}. Upload the bundle of Dagster's version (make glue-bundle) and run again."
         )
 
 
@@ -129,13 +133,12 @@ def perform(arguments: Mapping[str, str], session: SparkSession, folder: Path) -
     from lake_pipeline.engines.spark import Spark
 
     document = json.loads(read(arguments["input"]))
-    if document["version"] != VERSION:
-        raise JobUnlike(f"This job understands version {VERSION} of requests, not {document['version']}.")
     home = folder / document["dataset"]
     home.mkdir(parents=True)
     (home / "contract.yaml").write_bytes(read(arguments["contract"]))
     (home / "defs.yaml").write_bytes(read(arguments["defs"]))
     dataset = load_dataset(home)
+    check_version(document, dataset)
     lake = Lake(Settings.at(document["lake"], home=str(folder / "home")))
     step = STEPS[document["step"]]
     request = adapter(step.request).validate_python(document["request"])

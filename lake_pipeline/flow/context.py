@@ -89,7 +89,7 @@ class Work:
 
     engine: for what is done here; engines: for steps that are done elsewhere. reference: the lake whose
     curated tables rules compare with. force: whether what is done is done again. about: the run's metadata
-    (run_id, dataset, partition, source, threshold_profile, replay_id). after: what is to be done when all has
+    (run_id, dataset, partition, source, threshold_profile, replay_id). after: what is to be done when a stage has
     succeeded.
     """
 
@@ -123,6 +123,11 @@ class Work:
         properties = {"lake.run_id": self.run_id}
         name = f"{zone}.{self.dataset.name}"
         return self.lake.tables.replace(name, schema, drop=drop, add=add, properties=properties)
+
+    def settle(self) -> None:
+        """Do what waited for a stage's success: the lake has by now what came of it."""
+        while self.after:
+            self.after.pop(0)()
 
     def do(self, step: Step[Q, A], request: Q, size: Size) -> tuple[A, Ran]:
         """Have a step done by the engine that the dataset names, or that its size asks for."""
@@ -186,5 +191,4 @@ def working(
             about=about or {},
         )
         yield work
-        for finish in work.after:
-            finish()
+        work.settle()

@@ -229,6 +229,11 @@ def survivors(
 
 
 def merged_schema(work: Work, new: pa.Schema | None) -> pa.Schema:
-    """The columns of the table so far and of new files; new columns come last."""
+    """The columns of the table so far, in the types of new files where these have them; new columns come last.
+
+    Whether a column can be of the new type is for the table to say.
+    """
     known = work.lake.tables.arrow_schema(f"validated.{work.dataset.name}")
-    return merged([schema for schema in (known, new) if schema is not None])
+    if known is None or new is None:
+        return merged([schema for schema in (known, new) if schema is not None])
+    return merged([pa.schema([new.field(f.name) if f.name in new.names else f for f in known]), new])

@@ -209,7 +209,7 @@ class PartWriter:
             quotes=self._quoted > 0,
             nul=self._nul,
             odd_quotes=self._odd_seen,
-            header=self._head.decode(errors="ignore"),
+            header=header_of(self._head, form),
         )
 
 
@@ -218,7 +218,7 @@ def small(text: bytes, part: Text, form: Csv) -> Spooled:
     quote, delimiter = form.quote.encode(), form.separator.encode()
     quotes = bool(quote) and quote in text
     beside = quotes and (quote + b" " in text or b" " + quote in text)
-    first = text[: text.find(b"\n") + 1] or text
+    first = first_line(text)
     alone = is_record(first, form.separator, form.quote)
     return Spooled(
         form,
@@ -229,8 +229,25 @@ def small(text: bytes, part: Text, form: Csv) -> Spooled:
         nul=b"\0" in text,
         odd_quotes=beside and bool(odd_quotes(quote, delimiter).search(text)),
         plain=alone and b"\r" not in text and b"\n\n" not in text,
-        header=(first if alone and not (quote and quote in first) else text[:HEAD]).decode(errors="ignore"),
+        header=header_of(text[: max(len(first), HEAD)], form),
     )
+
+
+def header_of(head: bytes, form: Format) -> str:
+    """What of a text's beginning says its columns, and no rows where they can be told apart.
+
+    It travels with the file: from a task on a cluster to the driver, which is not to have the rows.
+    """
+    if not isinstance(form, Csv):
+        return ""
+    quote, first = form.quote.encode(), first_line(head)
+    alone = is_record(first, form.separator, form.quote) and not (quote and quote in first)
+    return (first if alone else head[:HEAD]).decode(errors="ignore")
+
+
+def first_line(text: bytes) -> bytes:
+    """The first line with its end; all of the text where it has none."""
+    return text[: text.find(b"\n") + 1] or text
 
 
 @lru_cache(maxsize=256)

@@ -4,6 +4,7 @@ from typing import Any
 
 from lake_pipeline.resources.alerts import Alerts
 from lake_pipeline.resources.glue import GlueJobs
+from lake_pipeline.resources.glue.environment import glue_jobs
 from lake_pipeline.resources.lake import LakeResource
 from lake_pipeline.resources.spark import SparkSessions
 from lake_pipeline.resources.sqs import SqsQueue
@@ -16,7 +17,7 @@ def resources() -> dict[str, Any]:
     return {
         "lake": LakeResource(),
         "spark": SparkSessions(),
-        "glue": GlueJobs(),
+        "glue": glue_jobs(),
         "alerts": Alerts(),
         "queue": SqsQueue(),
     }

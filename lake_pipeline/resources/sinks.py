@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import urllib.request
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -35,7 +36,8 @@ def client(service: str, region: str | None = None) -> Any:
     from botocore.config import Config
 
     limits = Config(connect_timeout=5, read_timeout=SECONDS, retries={"total_max_attempts": 1})
-    return boto3.client(service, region_name=region, config=limits)
+    # boto3 itself reads AWS_DEFAULT_REGION, and AWS_REGION nowhere
+    return boto3.client(service, region_name=region or os.environ.get("AWS_REGION"), config=limits)
 
 
 def region_of(arn: str) -> str | None:

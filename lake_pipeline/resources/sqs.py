@@ -5,6 +5,7 @@ first needs it, never while definitions load.
 """
 
 import math
+import os
 import threading
 import time
 from collections.abc import Callable
@@ -64,7 +65,13 @@ class SqsQueue(dg.ConfigurableResource):  # type: ignore[type-arg]
             connect_timeout=5,
             read_timeout=self.wait_seconds + 10,
         )
-        return Drain(boto3.client("sqs", config=config), url, dead_letters, keep, self)
+        return Drain(
+            boto3.client("sqs", region_name=os.environ.get("AWS_REGION"), config=config),
+            url,
+            dead_letters,
+            keep,
+            self,
+        )
 
 
 class Drain:

@@ -233,6 +233,10 @@ def open_catalog(settings: Settings) -> Catalog:
         if settings.is_s3 and os.environ.get(variable):
             config[key] = os.environ[variable]
     config["warehouse"] = table_location(settings, "curated", "").rstrip("/")
+    if settings.catalog == "glue" and os.environ.get(
+        "AWS_REGION"
+    ):  # boto3 itself reads AWS_DEFAULT_REGION only
+        config["glue.region"] = os.environ["AWS_REGION"]
     if settings.catalog != "glue":
         config["init_catalog_tables"] = "false"  # pyiceberg's look-then-create fails when two open a new lake
     catalog = load_catalog("lake", **config)

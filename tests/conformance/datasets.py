@@ -12,6 +12,7 @@ from typing import Any
 import ibis
 import zstandard
 from lakes import COLUMNS, DAY, NEXT, csv, gz, json_lines
+from policies import MORE
 from sites import Site, parquet
 from zoo import COLUMNS as ZOO_COLUMNS
 from zoo import DEFAULTS, PENS, Pen
@@ -368,20 +369,19 @@ CASES: dict[str, Case] = {
     **{f"zoo-{name}": pen(of) for name, of in PENS.items()},
     "formats": formats,
     "big-files": big_files,
-    **{
-        f"drift-{a}-{t}": drift(a, t)
-        for a, t in (("keep", "coerce"), ("ignore", "coerce"), ("keep", "strict"))
-    },
+    **{f"drift-{a}-{t}": drift(a, t) for a in ("keep", "ignore", "refuse") for t in ("coerce", "strict")},
     "nested": nested,
     "declared-steps": declared_steps,
     "python-function": python_function,
     "failing-expression": failing_expression,
     **{
         f"deduplicate-{how}-{keep}": deduplication(how, keep)
-        for how, keep in (("drop", "last"), ("quarantine", "first"))
+        for how in ("drop", "quarantine")
+        for keep in ("last", "first")
     },
     "rules": rules,
     "references": references,
     **{f"changes-{policy}": changes(policy) for policy in ("reprocess", "ignore", "quarantine")},
     "hours": hours,
+    **MORE,
 }

@@ -42,7 +42,9 @@ NOT_RUN = {
     "make test": "is what runs this",
     "pip install 'lake-pipeline[spark]'": "the tests' own environment has the extra",
     "make glue-bundle": "`make test` builds the bundle, and tests/integration/test_glue_steps.py runs it",
-    "aws s3 sync dist/glue s3://acme-lake-code/lake-pipeline/": "needs an account of AWS",
+    "lake glue deploy --code s3://acme-lake-code/lake-pipeline --role lake-glue": (
+        "needs an account of AWS; tests/e2e/test_glue_deploy.py runs it"
+    ),
     "lake dev --aws-local": "starts servers and stays; tests/e2e/test_arrivals.py runs it",
 }
 

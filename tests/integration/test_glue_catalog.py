@@ -46,13 +46,14 @@ def lake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lake]:
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0)
     server.start()
     host, port = server.get_host_and_port()
-    for name, value in {**KEYS, "AWS_DEFAULT_REGION": "us-east-1"}.items():
+    monkeypatch.delenv("AWS_DEFAULT_REGION", raising=False)  # AWS_REGION is what the docs name
+    for name, value in KEYS.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
     monkeypatch.delenv("AWS_PROFILE", raising=False)
     monkeypatch.delenv("AWS_SESSION_TOKEN", raising=False)
     urllib.request.urlopen(f"http://{host}:{port}/moto-api/reset", data=b"").close()
-    boto3.client("s3").create_bucket(Bucket="acme")
+    boto3.client("s3", region_name="us-east-1").create_bucket(Bucket="acme")
     yield Lake(Settings.at("s3://acme/lake", catalog="glue", home=str(tmp_path / "home")))
     server.stop()
 
@@ -65,7 +66,7 @@ def test_published_partitions_are_in_the_catalog(lake: Lake, tmp_path: Path) -> 
     assert actions(run(lake, dataset, DAY, NEXT)) == {DAY: "unchanged", NEXT: "unchanged"}
     view = check_law(lake, dataset)
     assert view.values() == ["a", "c"]
-    glue = boto3.client("glue")
+    glue = boto3.client("glue", region_name="us-east-1")
     assert {d["Name"] for d in glue.get_databases()["DatabaseList"]} == {"curated", "quarantine", "validated"}
     table: dict[str, Any] = glue.get_table(DatabaseName="curated", Name="sales")["Table"]
     assert table["Parameters"]["table_type"] == "ICEBERG"
@@ -82,7 +83,7 @@ def test_what_the_gate_refuses_is_not_in_the_catalog(lake: Lake, tmp_path: Path)
     put(lake, dataset, "a.csv", csv("a,1,2026-03-01"))
     assert actions(run(lake, dataset, DAY)) == {DAY: "refused"}
     assert check_law(lake, dataset).curated == []
-    tables = boto3.client("glue").get_tables(DatabaseName="validated")["TableList"]
+    tables = boto3.client("glue", region_name="us-east-1").get_tables(DatabaseName="validated")["TableList"]
     assert [t["Name"] for t in tables] == ["sales"]
 
 

@@ -133,7 +133,7 @@ def test_a_call_that_changed_nothing_is_repeated_without_a_search(glue: Endpoint
     assert glue.count("GetJobRuns") == 1
     glue.fail("StartJobRun", Fault(drop=True))
     runner.run(replace(REQUEST, key="orders/2"))
-    assert glue.count("GetJobRuns") == 3
+    assert glue.count("GetJobRuns") == 5  # an answer was lost: before, after, and when the run is over
 
 
 class Interrupted(ObjectStore):

@@ -8,11 +8,15 @@ from typing import Any
 import dagster as dg
 import pytest
 from glue_endpoint import KEYS, Endpoint, Run, complete, log, say
+from lakes import make_dataset
 
 from lake_pipeline.errors import UsageError
+from lake_pipeline.flow.away import Order
+from lake_pipeline.flow.choice import Size
 from lake_pipeline.resources.glue import GlueJobs, JobRequest, Limits, RunOptions, Workers
-from lake_pipeline.resources.glue.errors import JobRunFailed
+from lake_pipeline.resources.glue.errors import GlueRefused, JobRunFailed
 from lake_pipeline.resources.glue.resource import client
+from lake_pipeline.resources.steps import GlueSteps
 from lake_pipeline.storage import ObjectStore
 
 
@@ -64,6 +68,8 @@ def test_an_asset_runs_a_job(glue: Endpoint, tmp_path: Path, injected: bool) -> 
     assert (made["rows"].value, made["run"].value, made["price"].value) == (3, "jr_0001", 0.0145)
     assert glue.runs[0].parameters["ExecutionClass"] == "FLEX"
     said = {e.user_message: e.level for e in entries if e.dagster_event is None}
+    started = 'The run jr_0001 of the job "validate" was started (attempt 1).'
+    assert said.pop(started) == logging.INFO
     assert said == {"read 3 rows": logging.INFO, "odd": logging.WARNING, "?": logging.INFO}
     (given or resource.glue()).close()
 
@@ -97,6 +103,37 @@ def test_clients_do_not_retry_by_themselves_and_are_made_once(monkeypatch: pytes
     assert client("glue", "eu-central-1") is made
     monkeypatch.setenv("AWS_ENDPOINT_URL_GLUE", "http://127.0.0.1:1")
     assert client("glue", "eu-central-1").meta.endpoint_url == "http://127.0.0.1:1"
+
+
+def test_no_region_and_no_profile_are_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in ("AWS_REGION", "AWS_DEFAULT_REGION"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
+    with pytest.raises(GlueRefused, match="set AWS_REGION"):
+        GlueJobs().glue()
+    with pytest.raises(GlueRefused, match=r"\(nobody\) could not be found"):
+        GlueJobs(profile="nobody", region="us-east-1").glue()
+
+
+@pytest.mark.parametrize(
+    ("where", "awss"),
+    [
+        ({"region": "eu-central-1"}, True),
+        ({"region": "cn-north-1"}, True),
+        ({"region": "us-east-1", "endpoint": "http://127.0.0.1:1"}, False),
+        ({"region": "us-east-1", "endpoint": "https://glue.amazonaws.com.example.org"}, False),
+        ({"region": "us-east-1", "endpoint": "https://vpce-1.glue.us-east-1.vpce.amazonaws.com"}, True),
+    ],
+)
+def test_a_lake_in_a_folder_is_nothing_for_jobs_on_aws(
+    where: dict[str, Any], awss: bool, tmp_path: Path
+) -> None:
+    jobs = GlueJobs(**where)
+    assert jobs.is_awss() is awss
+    order = Order("validate", make_dataset(tmp_path, engine="glue"), "k", {}, Size(1, 1), "r")
+    if awss:
+        with pytest.raises(UsageError, match="do not see the folder"):
+            GlueSteps(jobs, logging.getLogger())(ObjectStore(str(tmp_path)), order)
 
 
 def test_cloudwatch_is_asked_only_where_glue_is_awss_own() -> None:

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 KEYS = {"aws_access_key_id": "glue", "aws_secret_access_key": "glue-secret", "region_name": "us-east-1"}
+BEGAN = 1772409590  # 2026-03-01T23:59:50Z
 FINAL = ("SUCCEEDED", "FAILED", "STOPPED", "TIMEOUT", "ERROR", "EXPIRED")
 
 
@@ -77,7 +78,7 @@ class Run:
         given = {k: v for k, v in self.parameters.items() if k in known}
         return {
             **{"Id": self.id, "JobName": self.job, "JobRunState": self.state, "Arguments": self.arguments},
-            **{"Attempt": 0, "ExecutionTime": 90, "LogGroupName": "/aws-glue/jobs"},
+            **{"Attempt": 0, "ExecutionTime": 90, "LogGroupName": "/aws-glue/jobs", "StartedOn": BEGAN},
             **given,
             **self.extra,
         }

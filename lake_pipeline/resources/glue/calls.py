@@ -17,6 +17,7 @@ from botocore import exceptions as failures
 from lake_pipeline.resources.glue.errors import GlueRefused, GlueUnavailable, JobMissing
 
 T = TypeVar("T")
+Tell = Callable[[str, str], None]  # a sentence, and its level of logging
 CLIENT_RETRIES = {"mode": "standard", "total_max_attempts": 1}
 
 # Codes after which the same call may succeed later. The first group changed nothing; the second may have.
@@ -97,13 +98,18 @@ class RetryPolicy:
     unanswered: frozenset[str] = UNANSWERED
 
 
+def unsaid(_: str, __: str) -> None:
+    """Tell nobody."""
+
+
 @dataclass(frozen=True)
 class Calls:
-    """Glue's API as far as job runs need it."""
+    """Glue's API as far as job runs need it. tell: hears why a call is repeated, at the 1st, 2nd, 4th, 8th … time."""
 
     client: Any
     policy: RetryPolicy = field(default_factory=RetryPolicy)
     timing: Timing = field(default_factory=Timing)
+    tell: Tell = unsaid
 
     def once(self, operation: str, about: str, **parameters: Any) -> dict[str, Any]:
         """One call, e.g. ``once("get_job", 'the job "validate"', JobName="validate")``, never repeated."""
@@ -142,6 +148,8 @@ class Calls:
                         f"{e} Gave up at the deadline after {tries} {'try' if tries == 1 else 'tries'}.",
                         ambiguous=e.ambiguous,
                     ) from e
+                if tries & (tries - 1) == 0:
+                    self.tell(f"{e} It is repeated in {wait:.0f} s ({tries} so far).", "WARNING")
                 self.timing.sleep(wait)
 
     def _translated(

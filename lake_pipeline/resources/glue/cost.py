@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from lake_pipeline.resources.glue.sizing import DPUS, OTHER_DPUS
@@ -46,6 +47,17 @@ def cost_of(run: Mapping[str, Any], rates: Rates | None = None) -> Cost:
     rate = rates.flex if run.get("ExecutionClass") == "FLEX" else rates.standard
     hours = _dpu_seconds(run) / 3600
     return Cost(round(hours, 6), round(hours * rate, 6), rates.currency, rate)
+
+
+def day_of(run: Mapping[str, Any]) -> str:
+    """The day (UTC) on which Glue says that a run ended or, without that, began; "" where it says neither.
+
+    >>> from datetime import UTC, datetime
+    >>> day_of({"StartedOn": datetime(2026, 3, 1, 23, 59, tzinfo=UTC)})
+    '2026-03-01'
+    """
+    when = run.get("CompletedOn") or run.get("StartedOn")
+    return when.astimezone(UTC).date().isoformat() if isinstance(when, datetime) else ""
 
 
 def _dpu_seconds(run: Mapping[str, Any]) -> float:

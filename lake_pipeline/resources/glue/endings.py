@@ -31,6 +31,7 @@ ENDINGS: dict[str, tuple[type[LakeError], str]] = {
 PASSING = ("resource unavailable", "internal service exception", "insufficient capacity", "rate exceeded")
 
 
+LONGEST_LINE, LONGEST_ERROR = 1_000, 10_000  # characters of what a failure quotes
 Logs = Callable[[], Any] | None
 
 
@@ -57,7 +58,7 @@ class Completion:
     @property
     def error(self) -> str:
         """The error that the script itself recorded."""
-        return str(self.document.get("error") or "")
+        return cut(str(self.document.get("error") or ""), LONGEST_ERROR)
 
     @property
     def transient(self) -> bool:
@@ -105,7 +106,15 @@ def driver_log(records: RunRecords, run: Numbered, messages: Messages, logs: Log
 
 
 def _titled(source: str, lines: Sequence[str]) -> list[str]:
-    return [f"Last lines of the driver's log, {source}:", *(f"  | {line}" for line in lines[-TAIL_LINES:])]
+    return [
+        f"Last lines of the driver's log, {source}:",
+        *(f"  | {cut(line)}" for line in lines[-TAIL_LINES:]),
+    ]
+
+
+def cut(text: str, most: int = LONGEST_LINE) -> str:
+    """A text that a failure may quote: Dagster keeps failures in its database."""
+    return text if len(text) <= most else f"{text[:most]}… ({len(text)} characters)"
 
 
 def _cloudwatch(logs: Logs, group: str, run_id: str) -> tuple[list[str], str]:

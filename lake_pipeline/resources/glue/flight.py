@@ -36,7 +36,8 @@ class Flight:
     """A wanted run on its way.
 
     until: the deadline, by the clock. claimed: this worker may start the attempt. sent: StartJobRun may have
-    had its effect. over: Glue says that the run has ended. run: as Glue described it last.
+    had its effect. doubtful: it may have had it twice. over: Glue says that the run has ended. run: as Glue
+    described it last.
     """
 
     request: JobRequest
@@ -47,6 +48,7 @@ class Flight:
     how: How = "started"
     claimed: bool = False
     sent: bool = False
+    doubtful: bool = False
     run: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -67,7 +69,7 @@ class Flight:
     def begin(self, attempt: int) -> None:
         """Turn to an attempt of which nothing is known yet."""
         self.attempt, self.run_id, self.how, self.run = attempt, "", "started", {}
-        self.claimed = self.sent = False
+        self.claimed = self.sent = self.doubtful = False
 
 
 def about(job: str, run_id: str = "") -> str:

@@ -9,7 +9,7 @@ longer than the lease of its claim), the record decides, and the other run is st
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,9 +29,14 @@ from lake_pipeline.resources.glue.request import (
 
 @dataclass(frozen=True)
 class Launcher:
-    """Finds the run of a key, or starts it."""
+    """Finds the run of a key, or starts it.
+
+    ended: told of every run that is over and has no success to show, with how Glue describes it, and whether
+    it was a second run of its attempt.
+    """
 
     runs: Runs
+    ended: Callable[[Flight, Mapping[str, Any], bool], object]
 
     def launch(self, flight: Flight) -> None:
         """Bring the flight to a run that is under way, complete, or ended unseen."""
@@ -86,7 +91,10 @@ class Launcher:
             flight.how = "reused"
             return True
         unseen = flight.records.ended(flight.attempt) is None and state != "STOPPED"
-        return unseen and self._owns(flight)
+        if unseen and self._owns(flight):
+            return True
+        self.ended(flight, flight.run, False)
+        return False
 
     def _look(self, flight: Flight) -> Mapping[str, Any]:
         """The run as Glue describes it; one that Glue forgot (after 90 days), as the lake remembers it."""
@@ -115,7 +123,7 @@ class Launcher:
                 found = self.runs.find(flight, flight.until)
             else:  # has no run, unless its records were lost; then the newest page shows one that lives
                 found = self.runs.find(flight, flight.until, only_active=True, pages=0 if tries else 1)
-            return next(found, "") or self._send(flight, parameters)
+            return next(found, "") or self._send(flight, parameters, fresh)
 
         started = self.runs.calls.retry(attempt, flight.until)
         if not started:  # another worker took over meanwhile, and gave up
@@ -124,13 +132,13 @@ class Launcher:
         flight.run_id = started
         kept = flight.records.keep(flight.attempt, Record(started)).run_id
         if kept == started:
+            self.stop_doubles(flight)
             return True
-        self.runs.stop(
-            flight.request.job, started
-        )  # another worker's run, or its refusal, was recorded first
+        # another worker's run, or its refusal, was recorded first
+        self.ended(flight, self.runs.stop(flight.request.job, started), True)
         return bool(kept) and self._attach(flight, kept)
 
-    def _send(self, flight: Flight, parameters: Mapping[str, Any]) -> str:
+    def _send(self, flight: Flight, parameters: Mapping[str, Any], fresh: bool) -> str:
         before, flight.sent = flight.sent, True
         try:
             answer = self.runs.calls.once("start_job_run", flight.about, **parameters)
@@ -141,15 +149,21 @@ class Launcher:
             flight.sent = before
             raise
         flight.run_id = str(answer["JobRunId"])
-        if answer.get("ResponseMetadata", {}).get("RetryAttempts"):
-            self._stop_doubles(flight)
+        hidden = bool(answer.get("ResponseMetadata", {}).get("RetryAttempts"))
+        flight.doubtful = before or not fresh or hidden
         return flight.run_id
 
-    def _stop_doubles(self, flight: Flight) -> None:
-        """A client that retries by itself (see `CLIENT_RETRIES`) may have started more runs than it says."""
+    def stop_doubles(self, flight: Flight) -> None:
+        """Where StartJobRun may have had its effect twice, stop every run of the attempt but the recorded one.
+
+        GetJobRuns need not show at once what a lost answer started, and a client that retries by itself (see
+        `CLIENT_RETRIES`) may have started more runs than it says.
+        """
+        if not flight.doubtful:
+            return
         for run_id in [*self.runs.find(flight, flight.until, only_active=True)]:
             if run_id != flight.run_id:
-                self.runs.stop(flight.request.job, run_id)
+                self.ended(flight, self.runs.stop(flight.request.job, run_id), True)
 
     def _parameters(self, flight: Flight) -> dict[str, Any]:
         parameters, attempt, records = start_parameters(flight.request), flight.attempt, flight.records

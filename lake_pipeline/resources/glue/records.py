@@ -1,13 +1,14 @@
 """What the lake remembers of a job run, and what its script leaves: objects in one folder per run key.
 
-==============================  =====================================================================
-<key>/<attempt>/claim.json      written, conditionally, before StartJobRun: who is about to start
-<key>/<attempt>/run.json        written, conditionally, after it: the JobRunId, or why there is none
-<key>/<attempt>/end.json        how it ended and what it cost
-<key>/<attempt>/result.json     the script's completion record
-<key>/<attempt>/messages/….jsonl   the script's messages, in numbered chunks that are never rewritten
-<key>/<attempt>/driver.log      the last lines of the driver's log, where the script could write them
-==============================  =====================================================================
+===================================  ================================================================
+<key>/<attempt>/claim.json           written, conditionally, before StartJobRun: who is about to start
+<key>/<attempt>/run.json             written, conditionally, after it: the JobRunId, or why there is none
+<key>/<attempt>/end.json             how it ended and what it cost
+<key>/<attempt>/<JobRunId>/end.json  the same of a second run of the attempt, which was stopped
+<key>/<attempt>/result.json          the script's completion record
+<key>/<attempt>/messages/….jsonl     the script's messages, in numbered chunks that are never rewritten
+<key>/<attempt>/driver.log           the last lines of the driver's log, where the script could write them
+===================================  ================================================================
 
 All are written once. A new attempt begins only after one that ended without success, so that a result or a
 message is never taken for another attempt's.
@@ -101,9 +102,10 @@ class RunRecords:
         found = self._read(attempt, "run.json")
         return None if found is None else Record(str(found["run_id"]), str(found.get("reason", "")))
 
-    def end(self, attempt: int, how: Mapping[str, Any]) -> None:
-        """Record how the attempt ended; the first worker that saw it writes."""
-        self.store.create(self.key(attempt, "end.json"), _json(how))
+    def end(self, attempt: int, how: Mapping[str, Any], double: str = "") -> None:
+        """Record how the attempt ended, or a second run of it; the first worker that saw it writes."""
+        name = f"{quote(double, safe='')}/end.json" if double else "end.json"
+        self.store.create(self.key(attempt, name), _json(how))
 
     def ended(self, attempt: int) -> dict[str, Any] | None:
         """How the attempt ended, None if no worker has seen its end."""
@@ -167,6 +169,11 @@ class Messages:
 TAIL_LINES = 30
 
 
+def log_line(text: str, level: str) -> Message:
+    """A log line as a message."""
+    return {"method": "log", "params": {"message": text, "level": level}}
+
+
 def message_of(line: str) -> Message:
     """One line as a message; what is none is a log line of level WARNING: nothing a script says is lost.
 
@@ -181,4 +188,4 @@ def message_of(line: str) -> Message:
         params = found.get("params") or {}
         if isinstance(params, dict):
             return {**found, "params": params}
-    return {"method": "log", "params": {"message": line.strip(), "level": "WARNING"}}
+    return log_line(line.strip(), "WARNING")

@@ -11,6 +11,7 @@ the partition, is an object of the lake, and the same one is read however often 
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -73,7 +74,8 @@ class RunOptions:
     execution: ``auto`` is FLEX (cheaper, started when capacity is spare) for Spark work without a deadline
       on workers that can be FLEX, and STANDARD otherwise.
     max_capacity: DPUs of a `pythonshell` run, 0.0625 or 1.
-    timeout_minutes: after which Glue ends the run as TIMEOUT; None leaves the definition's.
+    timeout_minutes: after which Glue ends the run as TIMEOUT; None is the deadline, so that a run whose worker
+      died for good ends as well, and without a deadline leaves the definition's.
     extra: further arguments of Glue's own, e.g. ``{"--enable-metrics": "true"}``.
     """
 
@@ -126,6 +128,8 @@ def start_parameters(request: JobRequest) -> dict[str, Any]:
                 f"timeout_minutes is {options.timeout_minutes}; Glue takes 1 to {LONGEST_MINUTES} (7 days)."
             )
         parameters["Timeout"] = options.timeout_minutes
+    elif request.deadline is not None:
+        parameters["Timeout"] = min(max(math.ceil(request.deadline / 60), 1), LONGEST_MINUTES)
     if options.security_configuration:
         parameters["SecurityConfiguration"] = options.security_configuration
     return parameters | _capacity(request, kind)

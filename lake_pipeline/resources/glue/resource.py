@@ -6,6 +6,7 @@ needs them, never while definitions load.
 
 import logging
 import os
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from functools import lru_cache
@@ -17,12 +18,14 @@ from pydantic import Field
 from lake_pipeline.resources.glue.calls import CLIENT_RETRIES, Calls
 from lake_pipeline.resources.glue.cost import Rates
 from lake_pipeline.resources.glue.definition import Ensured, JobDefinition, ensure_job
+from lake_pipeline.resources.glue.errors import GlueRefused
 from lake_pipeline.resources.glue.flight import Patience
-from lake_pipeline.resources.glue.records import Deliver, Message, Objects
+from lake_pipeline.resources.glue.records import Deliver, Message, Objects, log_line
 from lake_pipeline.resources.glue.request import JobRequest
 from lake_pipeline.resources.glue.runs import Finished, JobRunner
 from lake_pipeline.resources.glue.sizing import FLEX_TYPES, Limits, Workers, size_for
 
+AWS_HOST = re.compile(r"//[^/]*\.(?:amazonaws\.com(?:\.cn)?|api\.aws)(?:[:/]|$)")
 LEVELS = logging.getLevelNamesMapping()
 Log = dg.DagsterLogManager | logging.Logger
 
@@ -91,13 +94,22 @@ class GlueJobs(dg.ConfigurableResource):  # type: ignore[type-arg]
         report: Deliver | None = None,
     ) -> Finished:
         """Run a job and return its result; its log lines go to Dagster's log, its other messages to `report`."""
-        return self.runner(store).run(request, into_log(log, report))
+        deliver = into_log(log, report)
+        runner = replace(self.runner(store), tell=lambda text, level: deliver(log_line(text, level)))
+        return runner.run(request, deliver)
 
-    def size(self, size: int, files: int = 1, *, flex: bool = False) -> Workers:
-        """The workers for so many bytes in so many files, within the configured limits; see `size_for`."""
+    def size(self, size: int, files: int = 1, *, flex: bool = False, type_: str = "") -> Workers:
+        """The workers for so many bytes in so many files, within the configured limits; see `size_for`.
+
+        flex: of types that can be FLEX. type_: of this type, whatever types are configured.
+        """
         types = [t for t in self.worker_types if t in FLEX_TYPES or not flex]
         limits = Limits(
-            self.min_workers, self.max_workers, tuple(types), self.bytes_per_dpu, self.files_per_dpu
+            self.min_workers,
+            self.max_workers,
+            (type_,) if type_ else tuple(types),
+            self.bytes_per_dpu,
+            self.files_per_dpu,
         )
         return size_for(size, files, limits)
 
@@ -108,6 +120,10 @@ class GlueJobs(dg.ConfigurableResource):  # type: ignore[type-arg]
     def glue(self) -> Any:
         """Boto3's client of Glue."""
         return self.client or client("glue", self.region, self.profile, self.endpoint)
+
+    def is_awss(self) -> bool:
+        """Whether this Glue is AWS's own, which reaches nothing of this machine."""
+        return bool(AWS_HOST.search(str(self.glue().meta.endpoint_url)))
 
     def _logs(self) -> Callable[[], Any] | None:
         """CloudWatch's client, made when a failure asks for it; none where this Glue is not AWS's own."""
@@ -132,10 +148,18 @@ def _made(service: str, region: str, profile: str, endpoint: str, _: frozenset[t
     """Clients are thread-safe, and take 50-150 ms of CPU to make."""
     import boto3
     from botocore.config import Config
+    from botocore.exceptions import BotoCoreError, NoRegionError
 
     config = Config(retries=CLIENT_RETRIES, connect_timeout=10, read_timeout=60)
-    session = boto3.Session(profile_name=profile or None, region_name=region or None)
-    return session.client(service, endpoint_url=endpoint or None, config=config)
+    try:
+        # boto3 itself reads AWS_DEFAULT_REGION, and AWS_REGION nowhere
+        region = region or os.environ.get("AWS_REGION", "")
+        session = boto3.Session(profile_name=profile or None, region_name=region or None)
+        return session.client(service, endpoint_url=endpoint or None, config=config)
+    except NoRegionError as e:
+        raise GlueRefused("AWS Glue is asked in a region, and none is set: set AWS_REGION.") from e
+    except BotoCoreError as e:
+        raise GlueRefused(f"There is no client of AWS ({service}): {e}. Correct the AWS_… variables.") from e
 
 
 def into_log(log: Log, report: Callable[[Message], None] | None = None) -> Deliver:

@@ -14,8 +14,8 @@ from functools import cached_property
 from typing import Any
 
 from lake_pipeline.errors import LakeError, Transient
-from lake_pipeline.resources.glue.calls import Calls, RetryPolicy, Timing
-from lake_pipeline.resources.glue.cost import Cost, Rates, cost_of
+from lake_pipeline.resources.glue.calls import Calls, RetryPolicy, Tell, Timing, unsaid
+from lake_pipeline.resources.glue.cost import Cost, Rates, cost_of, day_of
 from lake_pipeline.resources.glue.endings import ACTIVE, FINAL, completion, driver_log, failure
 from lake_pipeline.resources.glue.errors import JobRunOverdue, UnknownState
 from lake_pipeline.resources.glue.flight import Flight, How, Patience, Runs, begun
@@ -51,6 +51,13 @@ class Finished:
     reports: tuple[Message, ...] = ()
 
 
+HOW: Mapping[How, str] = {
+    "started": "was started",
+    "attached": "is under way, or ended unseen: this run takes it up",
+    "reused": "was complete already, and is used as it is",
+}
+
+
 def unheard(_: Message) -> None:
     """Deliver messages to nobody."""
 
@@ -60,6 +67,7 @@ class JobRunner:
     """Runs Glue jobs. client: boto3's of Glue. logs: gives boto3's of CloudWatch Logs, or None.
 
     store, prefix: where the runs' records are, which is also where scripts write results and messages.
+    tell: hears what becomes of a run while one waits: its id, its states, why a call is repeated.
     """
 
     client: Any
@@ -70,11 +78,17 @@ class JobRunner:
     retry: RetryPolicy = field(default_factory=RetryPolicy)
     patience: Patience = field(default_factory=Patience)
     timing: Timing = field(default_factory=Timing)
+    tell: Tell = unsaid
 
     @cached_property
     def runs(self) -> Runs:
         """Glue's job runs under this runner's policy."""
-        return Runs(Calls(self.client, self.retry, self.timing), self.patience)
+        return Runs(Calls(self.client, self.retry, self.timing, self.tell), self.patience)
+
+    @cached_property
+    def launcher(self) -> Launcher:
+        """What finds or starts them."""
+        return Launcher(self.runs, self._record_end)
 
     def run(self, request: JobRequest, deliver: Deliver = unheard) -> Finished:
         """Start the run or attach to it, wait, and return its result; a failure raises with its log's end.
@@ -91,7 +105,8 @@ class JobRunner:
         records = RunRecords(self.store, folder_of(self.prefix, request.job, request.key))
         flight = Flight(request, records, self.runs.after(seconds))
         with self._guarded(flight):
-            Launcher(self.runs).launch(flight)
+            self.launcher.launch(flight)
+        self.tell(f"{begun(flight.about)} {HOW[flight.how]} (attempt {flight.attempt}).", "INFO")
         return flight
 
     def wait(self, flight: Flight, deliver: Deliver = unheard) -> Finished:
@@ -107,6 +122,7 @@ class JobRunner:
 
     def _watch(self, flight: Flight, messages: Messages, deliver: Deliver) -> None:
         """Look until the run is over; its messages are read after each look, so the last look misses none."""
+        told: str | None = "STARTING"
         for tries in itertools.count():
             if not flight.over:
                 flight.run = self.runs.look(flight.request.job, flight.run_id, flight.until)
@@ -114,6 +130,9 @@ class JobRunner:
             if flight.over:
                 return
             state = flight.run.get("JobRunState")
+            if state != told:
+                told = state
+                self.tell(f"{begun(flight.about)} is {state}.", "INFO")
             if state not in ACTIVE:
                 raise UnknownState(
                     f'{begun(flight.about)} is in the state "{state}", which this version does not know; '
@@ -131,7 +150,7 @@ class JobRunner:
         messages.read(deliver)
         if flight.run["JobRunState"] == "SUCCEEDED":
             return
-        self._record_end(flight)
+        self._record_end(flight, flight.run)
         advice = "Give it more time or more workers."
         if was in ("WAITING", "STARTING"):
             advice = "It had not begun: capacity was short, or concurrent runs were many."
@@ -140,7 +159,8 @@ class JobRunner:
 
     def _conclude(self, flight: Flight, messages: Messages) -> Finished:
         """The result of a run that is over, or its failure."""
-        cost = self._record_end(flight)
+        cost = self._record_end(flight, flight.run)
+        self.launcher.stop_doubles(flight)
         done = completion(flight.records, flight)
         if flight.run["JobRunState"] != "SUCCEEDED" or done.problem:
             raise failure(flight.about, flight.run, done, self._driver_log(flight, messages))
@@ -155,17 +175,17 @@ class JobRunner:
             reports=tuple(messages.reports),
         )
 
-    def _record_end(self, flight: Flight) -> Cost:
-        cost, run = cost_of(flight.run, self.rates), flight.run
-        flight.records.end(
-            flight.attempt,
-            {
-                "run_id": flight.run_id,
-                "state": run["JobRunState"],
-                "seconds": run.get("ExecutionTime") or 0,
-                "cost": asdict(cost),
-            },
-        )
+    def _record_end(self, flight: Flight, run: Mapping[str, Any], double: bool = False) -> Cost:
+        """Record what a run cost, whatever came of it."""
+        cost, run_id = cost_of(run, self.rates), str(run.get("Id") or flight.run_id)
+        how = {
+            "run_id": run_id,
+            "state": run["JobRunState"],
+            "day": day_of(run),
+            "seconds": run.get("ExecutionTime") or 0,
+            "cost": asdict(cost),
+        }
+        flight.records.end(flight.attempt, how, run_id if double else "")
         return cost
 
     def _driver_log(self, flight: Flight, messages: Messages) -> list[str]:
@@ -192,7 +212,7 @@ class JobRunner:
             if flight.sent and not found:  # interrupted before StartJobRun's answer was noted
                 found = [*self.runs.find(flight, self.runs.after(self.patience.stop), only_active=True)]
             for run_id in found:
-                self.runs.stop(flight.request.job, run_id)
+                self._record_end(flight, self.runs.stop(flight.request.job, run_id))
             if not found:
                 self._give_up(flight, error)
         except LakeError as e:
