@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import itertools
 import json
-import os
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -28,6 +27,7 @@ from lake_pipeline.engines.rows import LINEAGE, RESCUED, RowRules, explained, va
 from lake_pipeline.engines.spark_dialect import SparkDialect
 from lake_pipeline.engines.spark_errors import SparkLost, in_our_words
 from lake_pipeline.engines.spark_scans import ParquetReader, Reader, arrow_schema, describe, spark_columns
+from lake_pipeline.engines.spark_session import lend_environment
 from lake_pipeline.engines.spark_writes import (
     EntryMaker,
     Target,
@@ -110,9 +110,8 @@ class Spark:
         """
         session.sparkContext.setLogLevel("FATAL")  # what a failure says is in its exception
         local = str(session.sparkContext.master).startswith("local")
-        if local:  # its tasks use storage as this process does
-            environment = {k: v for k, v in os.environ.items() if k.startswith("AWS_")}
-            session.sparkContext.environment.update(environment)
+        if local:
+            lend_environment(session)
         if lake.zone("ops").local or (local and not name):
             return cls(folder, session)
         return cls.apart(lake, folder, session, name)

@@ -43,11 +43,18 @@ def session_of() -> SparkSession:
     return SparkSession.builder.config(map=SESSION).getOrCreate()
 
 
+def lend_environment(session: SparkSession) -> None:
+    """Have a local master's tasks use storage as this process does. Spark keeps Python workers for each environment."""
+    environment = {k: v for k, v in os.environ.items() if k.startswith("AWS_")}
+    session.sparkContext.environment.update(environment)
+
+
 def warm(session: SparkSession) -> list[threading.Thread]:
     """Have Spark start its Python, and load what rows will need, beside what the driver does meanwhile.
 
     What fails here, for the session may end first, is no error: it would fail again where rows need it, and say so.
     """
+    lend_environment(session)
 
     def python() -> None:
         with suppress(Exception):
