@@ -12,6 +12,7 @@ from lake_pipeline.datasets import Dataset
 from lake_pipeline.flow.compact import compact
 from lake_pipeline.flow.context import working
 from lake_pipeline.flow.publish import curated_schema
+from lake_pipeline.flow.settle import look, record, settle
 from lake_pipeline.flow.state import Memory
 from lake_pipeline.storage import Lake
 
@@ -37,8 +38,9 @@ def split(lake: Lake, dataset: Dataset, partition: str) -> None:
             key = store.key(old.uri).replace(".parquet", f"{n}.parquet")
             store.write(key, path)
             uris.append(store.uri(key))
-        work.commit("curated", curated_schema(work), {old.uri}, uris)
-        memory.write_outcome(replace(memory.outcomes([partition])[partition], files=tuple(sorted(uris))))
+        state = settle(work, memory, look(work, memory, [partition], ["curated"]))
+        parts = replace(state.outcomes[partition], files=tuple(sorted(uris)))
+        record(work, memory, state, {"curated": curated_schema(work)}, outcomes=[parts])
 
 
 def test_small_files_become_one(lake_root: Lake, tmp_path: Path) -> None:
