@@ -241,6 +241,7 @@ class Tables:
         """The data files as the table takes them; what their footers say is read once."""
         absent = sorted(uri for uri in uris if uri not in self._admitted)
         for file in parquet_files_to_data_files(table.io, table.metadata, iter(absent)):
+            file.spec_id = table.metadata.default_spec_id  # which pyiceberg sets only on what it reads
             self._admitted[file.file_path] = file
         found = [self._admitted[uri] for uri in sorted(uris)]
         for file in found:
