@@ -22,7 +22,7 @@ import pyarrow as pa
 
 from lake_pipeline.flow import quarantine
 from lake_pipeline.flow.context import Work
-from lake_pipeline.flow.state import Memory, Outcome, Receipt, active
+from lake_pipeline.flow.state import Manifest, Memory, Outcome, Receipt, active
 from lake_pipeline.storage.lake import CommitConflict, Overtaken
 
 if TYPE_CHECKING:
@@ -125,17 +125,28 @@ def _appended(state: State, receipts: Iterable[Receipt], outcomes: Iterable[Outc
     return replace(state, receipts=found, outcomes={**state.outcomes, **{o.partition: o for o in outcomes}})
 
 
-def lagging(outcomes: Mapping[str, Outcome], tables: Mapping[str, Iterable[DataFile]]) -> set[str]:
+def lagging(
+    manifests: Mapping[str, Manifest],
+    outcomes: Mapping[str, Outcome],
+    tables: Mapping[str, Iterable[DataFile]],
+) -> set[str]:
     """The partitions of which readers do not see what the newest outcome says: a run is committing, or was killed.
 
-    tables: what curated and quarantine consist of. Only for partitions of which nothing was validated since.
+    tables: what curated and quarantine consist of. Files in quarantine that the outcome does not name may be of
+    objects that came after it, where there is a newer manifest.
     """
+    there: dict[tuple[str, str], set[str]] = {}
+    for zone, files in tables.items():
+        for file in files:
+            there.setdefault((zone, file.partition), set()).add(file.uri)
     wrong = set()
-    for zone, said in (("curated", _curated), ("quarantine", _judged)):
-        there: dict[str, set[str]] = {}
-        for file in tables[zone]:
-            there.setdefault(file.partition, set()).add(file.uri)
-        wrong |= {p for p, o in outcomes.items() if said((), o) != there.get(p, set())}
+    for p, newest in outcomes.items():
+        held, judged = there.get(("quarantine", p), set()), set(newest.quarantine_files)
+        newer = p in manifests and manifests[p].number != newest.manifest
+        if there.get(("curated", p), set()) != set(newest.files) or not (
+            judged <= held if newer else judged == held
+        ):
+            wrong.add(p)
     return wrong
 
 

@@ -69,7 +69,7 @@ def status(
     tables = {zone: lake.tables.files(f"{zone}.{dataset.name}", wanted) for zone in ("curated", "quarantine")}
     curated = curated_rows(tables["curated"])
     quarantined = quarantined_rows(lake, tables["quarantine"], engine)
-    lags = lagging(outcomes, tables)
+    lags = lagging(manifests, outcomes, tables)
     found = []
     for partition in sorted({*manifests, *outcomes, *objects}):
         if wrong := misfit(dataset.config.partitions, partition):
@@ -87,11 +87,11 @@ def status(
             deduplicated=recorded.deduplicated,
             filtered=recorded.filtered,
         )
-        state = state_of(memory, manifests.get(partition), outcome, objects.get(partition, []))
+        settled = partition not in lags
+        state = state_of(memory, manifests.get(partition), outcome, objects.get(partition, []), settled)
         reasons = outcome.reasons if outcome else ()
-        settled = state == "pending" or partition not in lags
-        if not settled:
-            state, reasons = "pending", (*reasons, LAGS.format(state=state))
+        if outcome and not settled:
+            reasons = (*reasons, LAGS.format(state=outcome.state))
         found.append(
             Status(
                 dataset.name,
@@ -108,10 +108,14 @@ def status(
 
 
 def state_of(
-    memory: Memory, manifest: Manifest | None, outcome: Outcome | None, objects: list[Landed]
+    memory: Memory,
+    manifest: Manifest | None,
+    outcome: Outcome | None,
+    objects: list[Landed],
+    settled: bool,
 ) -> State:
-    """``pending`` while anything landed is not in the newest outcome; else what that outcome was."""
-    if outcome is None or manifest is None:
+    """``pending`` while anything landed is not in the newest outcome, or tables lag behind it; else what that was."""
+    if outcome is None or manifest is None or not settled:
         return "pending"
     judged = manifest if outcome.manifest == manifest.number else None
     judged = judged or memory.manifest(manifest.partition, outcome.manifest)

@@ -51,7 +51,7 @@ def unfinished(lake: Lake, dataset: Dataset) -> dict[str, Unfinished]:
     memory = Memory(lake, dataset)
     manifests, outcomes = memory.manifests(), memory.outcomes()
     tables = {zone: lake.tables.files(f"{zone}.{dataset.name}") for zone in ("curated", "quarantine")}
-    lags = lagging(outcomes, tables)
+    lags = lagging(manifests, outcomes, tables)
     found = {}
     for partition, manifest in sorted(manifests.items()):
         outcome = outcomes.get(partition)

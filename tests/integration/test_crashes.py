@@ -198,7 +198,8 @@ EXIT = """
 import os, sys
 from pathlib import Path
 from lake_pipeline.datasets import load_dataset
-from test_crashes import EFFECTS, lake_at, run
+from crashing import EFFECTS, lake_at
+from lakes import run
 left = int(sys.argv[3])
 def fatal(effect):
     def wrapped(*args, **kwargs):

@@ -1,6 +1,7 @@
-"""Runs, forced runs and compactions of one partition, interleaved step by step in any order, with files that land
-meanwhile and runs that die: at every moment readers see of each file all its rows or none, and once; and when all
-has come to rest, the law holds and the partition is what a run alone would have made it.
+"""Runs, forced runs and compactions of one partition, interleaved step by step in any order.
+
+Files land meanwhile, and runs die. At every moment readers see of each file all its rows or none, and once; and
+when all has come to rest, the law holds and the partition is what a run alone would have made it.
 """
 
 from __future__ import annotations
