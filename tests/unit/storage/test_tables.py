@@ -16,8 +16,8 @@ from pyiceberg.manifest import ManifestFile
 
 from lake_pipeline.settings import Settings
 from lake_pipeline.storage import Lake
-from lake_pipeline.storage.lake import partition_folder
-from lake_pipeline.storage.tables import CommitConflict, IncompatibleSchema, MisplacedFile, Seen
+from lake_pipeline.storage.lake import CommitConflict, partition_folder
+from lake_pipeline.storage.tables import IncompatibleSchema, MisplacedFile, Seen
 
 SCHEMA = pa.schema([("id", pa.int64()), ("_partition", pa.string())])
 NAME = "curated.orders"
