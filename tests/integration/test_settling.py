@@ -108,7 +108,7 @@ def test_nothing_is_counted_twice(lake_folder: Lake, refused: Dataset) -> None:
     (*_, newest) = memory.receipts([DAY])[DAY]
     for files in ({"validated_files": newest.validated_files * 2}, {"objects": newest.objects * 2}):
         with pytest.raises(ListedTwice, match="is listed twice"):
-            memory.write_receipt(replace(newest, **files))  # type: ignore[arg-type]
+            memory.write_receipt(replace(newest, **files))
     outcome = memory.outcomes([DAY])[DAY]
     with pytest.raises(ListedTwice):
         memory.write_outcome(replace(outcome, files=outcome.files * 2))
