@@ -239,11 +239,12 @@ class Tables:
 
     def _iceberg_files(self, table: Table, partition: str, uris: Iterable[str]) -> list[IcebergFile]:
         """The data files as the table takes them; what their footers say is read once."""
-        absent = sorted(uri for uri in uris if uri not in self._admitted)
-        for file in parquet_files_to_data_files(table.io, table.metadata, iter(absent)):
+        names = sorted(uris)
+        absent = iter([uri for uri in names if uri not in self._admitted])
+        for file in parquet_files_to_data_files(table.io, table.metadata, absent):
             file.spec_id = table.metadata.default_spec_id  # which pyiceberg sets only on what it reads
             self._admitted[file.file_path] = file
-        found = [self._admitted[uri] for uri in sorted(uris)]
+        found = [self._admitted[uri] for uri in names]
         for file in found:
             if file.partition[0] != partition:
                 raise MisplacedFile(f"{file.file_path} is of {file.partition[0]}, and not of {partition}.")
