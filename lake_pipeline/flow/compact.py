@@ -1,8 +1,9 @@
 """Compact: the many small data files of a published partition become few, with the same rows.
 
 A partition to which files came one after another has a data file for each, and engines pay for every
-file they open. Compacting changes no row, no verdict and no fingerprint: it replaces data files by data
-files in one commit, and readers see the ones or the others.
+file they open. Compacting changes no row, no verdict and no fingerprint: it decides, as a publish does, by
+an outcome, which names other data files; where a run published meanwhile, that stays (`Overtaken`). One
+commit replaces files by files, and readers see the ones or the others.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ from lake_pipeline.errors import Terminal
 from lake_pipeline.flow.choice import Size
 from lake_pipeline.flow.context import Step, Work
 from lake_pipeline.flow.files import place_all
-from lake_pipeline.flow.publish import adopt, curated_schema
+from lake_pipeline.flow.publish import curated_schema
+from lake_pipeline.flow.settle import look, record, settle
 from lake_pipeline.flow.state import Memory, Outcome
 from lake_pipeline.storage.lake import partition_folder
 
@@ -62,41 +64,32 @@ def compact(work: Work, partitions: Iterable[str], small: int = SMALL) -> dict[s
 
     A partition whose newest attempt was refused waits until it is published again.
     """
-    memory, name = Memory(work.lake, work.dataset), f"curated.{work.dataset.name}"
-    keys = list(partitions)
-    outcomes = adopt(work, memory, memory.outcomes(keys), keys)
-    found: dict[str, list[DataFile]] = {}
-    for file in work.lake.tables.files(name, keys):
-        found.setdefault(file.partition, []).append(file)
-    todo = {
-        p: files
-        for p, files in found.items()
-        if sum(f.size < small for f in files) > 1 and outcomes[p].state == "published"
-    }
+    memory = Memory(work.lake, work.dataset)
+    state = settle(work, memory, look(work, memory, partitions, ["curated"]))
+    seen = state.seen["curated"]
+    found = {p: seen.data_files(p) for p, o in state.outcomes.items() if o.state == "published"}
+    todo = {p: files for p, files in sorted(found.items()) if sum(f.size < small for f in files) > 1}
     if not todo:
         return {}
     request = Request({p: tuple(f.uri for f in files) for p, files in todo.items()})
     every = [f for files in todo.values() for f in files]
     size = Size(sum(f.size for f in every), len(every), sum(f.size for f in every))
     answer, _ = work.do(STEP, request, size)
-    done = {}
-    for partition, files in todo.items():
-        made = [f for f in answer.files if f.partition == partition]
-        if sum(f.rows for f in made) != sum(f.rows for f in files):
-            raise RowsChanged(
-                f"{work.dataset.name} {partition} has {sum(f.rows for f in files)} rows, compacted "
-                f"{sum(f.rows for f in made)}; nothing was replaced. This is a defect: please report it."
-            )
-        done[partition] = _replace(work, memory, outcomes[partition], files, made)
-    return done
+    outcomes = [renamed(work, state.outcomes[p], files, answer.files) for p, files in todo.items()]
+    record(work, memory, state, {"curated": curated_schema(work)}, outcomes=outcomes)
+    return {o.partition: (len(todo[o.partition]), len(o.files)) for o in outcomes}
 
 
-def _replace(
-    work: Work, memory: Memory, published: Outcome, files: list[DataFile], made: list[OutputFile]
-) -> tuple[int, int]:
-    """One commit, and an outcome that names the new files."""
-    folder = f"{work.dataset.name}/data/{partition_folder(published.partition)}"
-    uris = place_all(work, "curated", f"{folder}/{published.fingerprint}", made)
-    snapshot = work.commit("curated", curated_schema(work), {f.uri for f in files} - {*uris}, uris)
-    memory.write_outcome(replace(published, files=tuple(sorted(uris)), snapshot=snapshot))
-    return len(files), len(uris)
+def renamed(work: Work, published: Outcome, files: list[DataFile], answer: tuple[OutputFile, ...]) -> Outcome:
+    """The outcome with the new files in place of the old ones; they are in place."""
+    partition = published.partition
+    made = [f for f in answer if f.partition == partition]
+    if sum(f.rows for f in made) != sum(f.rows for f in files):
+        raise RowsChanged(
+            f"{work.dataset.name} {partition} has {sum(f.rows for f in files)} rows, compacted "
+            f"{sum(f.rows for f in made)}; nothing was replaced. This is a defect: please report it."
+        )
+    folder = f"{work.dataset.name}/data/{partition_folder(partition)}"
+    return replace(
+        published, files=tuple(place_all(work, "curated", f"{folder}/{published.fingerprint}", made))
+    )

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
-
-import pyarrow as pa
 
 from lake_pipeline.datasets import Dataset
 from lake_pipeline.datasets.partitioning import now
@@ -117,12 +115,6 @@ class Work:
     def context(self) -> tuple[str, str, datetime]:
         """(contract version, run id, when), as a quarantine entry has it."""
         return self.dataset.contract.version, self.run_id, self.at
-
-    def commit(self, zone: str, schema: pa.Schema, drop: Iterable[str], add: Iterable[str]) -> int:
-        """One commit to the dataset's table of a zone; returns the snapshot's id."""
-        properties = {"lake.run_id": self.run_id}
-        name = f"{zone}.{self.dataset.name}"
-        return self.lake.tables.replace(name, schema, drop=drop, add=add, properties=properties)
 
     def settle(self) -> None:
         """Do what waited for a stage's success: the lake has by now what came of it."""

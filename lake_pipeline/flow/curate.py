@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from lake_pipeline.datasets.loading import dataset_folders, digest
@@ -15,11 +15,14 @@ from lake_pipeline.flow.batches import rules_hash
 from lake_pipeline.flow.candidate import Candidate
 from lake_pipeline.flow.choice import Ran, Size
 from lake_pipeline.flow.context import Work
-from lake_pipeline.flow.publish import adopt, publish, refuse, store_report, stored_verdicts
-from lake_pipeline.flow.state import Balance, Manifest, Memory, Outcome
-from lake_pipeline.flow.validate import Validated, known_objects
+from lake_pipeline.flow.publish import curated_schema, publish, refuse, store_report, stored_verdicts
+from lake_pipeline.flow.settle import State, look, record, settle
+from lake_pipeline.flow.state import Balance, Manifest, Memory, Outcome, once
+from lake_pipeline.flow.validate import Validated, known_objects, not_overtaken
 from lake_pipeline.reasons import Reason
+from lake_pipeline.storage.lake import Overtaken
 
+ZONES = ("curated", "quarantine")
 VERSION = "1"  # of what curating means: a new one publishes everything again
 
 
@@ -32,7 +35,7 @@ class AuditIncomplete(Terminal):
 
 
 class ValidatedTwice(Transient):
-    """Two runs at once validated the same object; the next validation keeps the rows of one."""
+    """Two receipts count the same object, as versions of old could make them; the next validation keeps one."""
 
 
 Action = Literal["published", "refused", "failed", "unchanged", "still refused"]
@@ -57,53 +60,71 @@ class Curated:
         return self.action in ("published", "unchanged")
 
 
-def curate(work: Work, partitions: Iterable[str]) -> dict[str, Curated]:
+def curate(
+    work: Work, partitions: Iterable[str], taken: Mapping[str, Manifest] | None = None
+) -> dict[str, Curated]:
     """Publish or refuse each partition that has anything landed; what is decided already stays decided.
 
-    Where the work is forced, all is staged and audited again; that opens no gate.
+    taken: the inventory by which this very run has validated; else the newest one counts. Where the work is
+    forced, all is staged and audited again; that opens no gate.
     """
     memory = Memory(work.lake, work.dataset)
-    candidates = prepare(work, memory, list(partitions))
+    state = settle(work, memory, look(work, memory, partitions, ZONES))
+    candidates = prepare(work, memory, state, taken)
     inputs = source_snapshots(work)
     settled = {c.partition: decided(work, c, inputs) for c in candidates}
     todo = [c for c in candidates if work.force or settled[c.partition] is None]
-    done = process(work, memory, todo, inputs) if todo else {}
-    return {c.partition: done.get(c.partition) or settled[c.partition] for c in candidates}  # type: ignore[misc]
+    done = process(work, memory, state, todo, inputs) if todo else {}
+    found = {c.partition: done.get(c.partition) or settled[c.partition] for c in candidates}
+    seen = state.seen["curated"].snapshot or 0
+    return {
+        p: c if p in done else replace(c, outcome=replace(c.outcome, snapshot=seen))
+        for p, c in found.items()
+        if c is not None
+    }
 
 
-def prepare(work: Work, memory: Memory, partitions: list[str]) -> list[Candidate]:
-    """What is known of each partition; raises `NotValidated` where validation is due first."""
-    manifests = memory.manifests(partitions)
-    receipts = memory.receipts(partitions)
-    outcomes = adopt(work, memory, memory.outcomes(partitions), partitions)
+def prepare(
+    work: Work, memory: Memory, state: State, taken: Mapping[str, Manifest] | None = None
+) -> list[Candidate]:
+    """What is known of each partition; raises `NotValidated` where validation is due first.
+
+    Raises `Overtaken` where this run has validated, and another one has changed since what that made.
+    """
+    partitions = list(state.seen["curated"].partitions)
+    manifests = memory.manifests(partitions) if taken is None else taken
     rules = rules_hash(work)
     found = []
     for partition, manifest in manifests.items():
-        known = known_objects(receipts.get(partition, []), rules, manifest)
+        not_overtaken(manifest, state)
+        receipts = state.receipts.get(partition, ())
+        known = known_objects(receipts, rules, manifest)
         waiting = [e.key for e in manifest.sources if e.status != "gone" and e.id not in known]
+        if waiting and taken is not None:
+            raise Overtaken(f"{work.dataset.name} {partition}: another run has validated it by other rules.")
         if waiting:
             raise NotValidated(
                 f'{work.dataset.name} {partition}: "{waiting[0]}" is not validated under this contract. '
                 f"Materialize validated/{work.dataset.name} first, or use `lake run {work.dataset.name}`."
             )
-        mine = tuple(r for r in receipts.get(partition, []) if r.rules == rules)
+        mine = tuple(r for r in receipts if r.rules == rules)
         if len({o.id for r in mine for o in r.objects}) != sum(len(r.objects) for r in mine):
             raise ValidatedTwice(f"{work.dataset.name} {partition} was validated by two runs at once.")
-        previous = outcomes.get(partition)
+        previous = state.outcomes.get(partition)
         published = memory.published(partition, previous)
         visible = memory.manifest(partition, published.manifest).sources if published else ()
-        found.append(
-            Candidate(
-                partition,
-                manifest,
-                Validated(partition, tuple(known.values())),
-                mine,
-                fingerprint(work, manifest),
-                previous,
-                published,
-                frozenset(e.id for e in visible),
-            )
+        candidate = Candidate(
+            partition,
+            manifest,
+            Validated(partition, tuple(known.values())),
+            mine,
+            fingerprint(work, manifest),
+            previous,
+            published,
+            frozenset(e.id for e in visible),
         )
+        once(f"{work.dataset.name} {partition}", candidate.files, candidate.rejects)
+        found.append(candidate)
     return found
 
 
@@ -144,8 +165,10 @@ def decided(work: Work, candidate: Candidate, inputs: str) -> Curated | None:
     return None
 
 
-def process(work: Work, memory: Memory, todo: list[Candidate], inputs: str) -> dict[str, Curated]:
-    """Have all assessed together; publish what passes in one commit, and quarantine the rest."""
+def process(
+    work: Work, memory: Memory, state: State, todo: list[Candidate], inputs: str
+) -> dict[str, Curated]:
+    """Have all assessed together; what passes is published in one commit, and the rest quarantined."""
     size = Size.of(e for c in todo for e in c.manifest.sources if e.id in c.landing)
     answer, ran = work.do(assess.STEP, assess.Request(tuple(todo), source_files(work)), size)
     found = {a.partition: a for a in answer.assessments}
@@ -158,24 +181,39 @@ def process(work: Work, memory: Memory, todo: list[Candidate], inputs: str) -> d
             store_report(
                 work, candidate, inputs, verdicts[p], balances[p], rejected=rejected, metrics=metrics
             )
-    passing = [
-        c for c in todo if c.partition in verdicts and not any(v.refuses for v in verdicts[c.partition])
+    outcomes = [
+        judged(work, c, found[c.partition], balances[c.partition], verdicts.get(c.partition), inputs)
+        for c in todo
     ]
-    outcomes = publish(work, memory, passing, found, balances, inputs)
-    done = {p: Curated(p, "published", outcome, verdicts[p], ran) for p, outcome in outcomes.items()}
-    for candidate in todo:
-        p = candidate.partition
-        if p in done:
-            continue
-        if found[p].failure:
-            reasons = [Reason("TRANSFORM_FAILURE", found[p].failure)]
-            outcome = refuse(work, memory, candidate, found[p], reasons, inputs)
-            done[p] = Curated(p, "failed", outcome, (), ran)
-        else:
-            reasons = failure_reasons(verdicts[p])
-            outcome = refuse(work, memory, candidate, found[p], reasons, refused_by(work, candidate, inputs))
-            done[p] = Curated(p, "refused", outcome, verdicts[p], ran)
-    return done
+    state = record(work, memory, state, {"curated": curated_schema(work)}, outcomes=outcomes)
+    snapshot = state.seen["curated"].snapshot or 0
+    return {
+        o.partition: Curated(
+            o.partition,
+            "published" if o.state == "published" else "failed" if o.state == "failed" else "refused",
+            replace(state.outcomes[o.partition], snapshot=snapshot),
+            verdicts.get(o.partition, ()),
+            ran,
+        )
+        for o in outcomes
+    }
+
+
+def judged(
+    work: Work,
+    candidate: Candidate,
+    found: Assessment,
+    balance: Balance,
+    verdicts: tuple[Verdict, ...] | None,
+    inputs: str,
+) -> Outcome:
+    """What is decided of an assessed candidate. verdicts: None where its transform failed."""
+    if verdicts is None:
+        return refuse(work, candidate, found, [Reason("TRANSFORM_FAILURE", found.failure)], inputs)
+    if any(v.refuses for v in verdicts):
+        by = refused_by(work, candidate, inputs)
+        return refuse(work, candidate, found, failure_reasons(verdicts), by)
+    return publish(work, candidate, found, balance, inputs)
 
 
 def audited(work: Work, assessment: Assessment, balance: Balance) -> tuple[Verdict, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -10,7 +11,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from lake_pipeline.datasets.loading import digest
 from lake_pipeline.engines.engine import Place, schemas_in
 from lake_pipeline.engines.parts import OutputFile
 from lake_pipeline.flow.context import Work
@@ -103,10 +103,12 @@ class Cut:
             return uri
         if not kept.num_rows:
             return ""
-        folder, _, name = key.rpartition("/")
-        path = place.folder / f"{self.mark}-{digest(name, self.ids)[:8]}.parquet"
+        folder = key.rpartition("/")[0]
+        # a name of its own: what was written before under another's may be a file of the lake by now (a link)
+        path = place.folder / f"{uuid.uuid4().hex}.parquet"
         pq.write_table(kept, path, compression="zstd")
-        return put(self.store, f"{folder}/{path.name}", OutputFile(path, "", kept.num_rows))
+        target = f"{folder}/{self.mark}-{content_of(path)}.parquet"
+        return put(self.store, target, OutputFile(path, "", kept.num_rows))
 
 
 def schema_of(work: Work, files: list[OutputFile]) -> pa.Schema | None:

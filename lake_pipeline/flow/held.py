@@ -11,7 +11,7 @@ from lake_pipeline.engines.casts import Expr
 from lake_pipeline.engines.staging import Staged, rows_of
 from lake_pipeline.flow.candidate import Candidate
 from lake_pipeline.flow.context import Work
-from lake_pipeline.flow.files import place_all, put
+from lake_pipeline.flow.files import place_all
 from lake_pipeline.flow.sift import Sifted
 from lake_pipeline.formats.packs import Text
 from lake_pipeline.reasons import DATA_QUALITY, TRANSFORM, Reason, Stage
@@ -68,10 +68,6 @@ def quarantine_rows(
     made = work.engine.copy(backend, entries, "quarantine", [candidate.partition], {})
     stem = f"{work.dataset.name}/data/{partition_folder(candidate.partition)}/{name}"
     count = sum(f.rows for f in made)
-    if (
-        len(made) == 1
-    ):  # its entries name their run: a run that is repeated is to find the file of the one before
-        return count, [put(work.lake.zone("quarantine"), f"{stem}.parquet", made[0])]
     return count, place_all(work, "quarantine", stem, made)
 
 

@@ -138,7 +138,10 @@ def refusal(
     dataset: Dataset, manifest: Manifest, previous: Outcome | None, reasons: tuple[str, ...], run_id: str
 ) -> Outcome:
     """The outcome of a partition that was refused before anything of it was read."""
-    where = previous or Outcome(dataset.name, manifest.partition, "refused", "", "", 0, "", "", "", Balance())
+    nothing = Outcome(
+        dataset.name, manifest.partition, "refused", "", "", 0, "", "", "", Balance(), receipts=()
+    )
+    where = previous or nothing
     return replace(
         where,
         state="refused",

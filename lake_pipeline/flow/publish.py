@@ -1,7 +1,7 @@
 """Publish or refuse: the only place from which rows become visible in curated.
 
-Publishing asks the stored report of the audit, not its caller. The order of effects is data files,
-Iceberg commit, quarantine, outcome; every step can be repeated, and passes over what is done.
+Publishing asks the stored report of the audit, not its caller. What comes of it is an outcome, whose data files
+are in place; `settle.record` appends it to its log, and has the tables follow.
 """
 
 from __future__ import annotations
@@ -13,15 +13,14 @@ from typing import Any
 
 import pyarrow as pa
 
-from lake_pipeline.errors import Terminal
-from lake_pipeline.flow import quarantine
+from lake_pipeline.errors import Terminal, Transient
 from lake_pipeline.flow.assess import Assessment
 from lake_pipeline.flow.audit import Verdict
 from lake_pipeline.flow.candidate import Candidate
 from lake_pipeline.flow.context import Work
 from lake_pipeline.flow.files import only, place_all
 from lake_pipeline.flow.held import quarantine_batch
-from lake_pipeline.flow.state import Balance, Memory, Outcome, State
+from lake_pipeline.flow.state import Balance, Outcome, State
 from lake_pipeline.reasons import DATA_QUALITY, TRANSFORM, Reason, Stage
 from lake_pipeline.storage.lake import dump, partition_folder
 from lake_pipeline.storage.objects import ObjectMissing
@@ -29,6 +28,10 @@ from lake_pipeline.storage.objects import ObjectMissing
 
 class GateClosed(Terminal):
     """There is no stored verdict that lets the candidate pass."""
+
+
+class AuditedBeside(Transient):
+    """The stored verdict is that of another run."""
 
 
 def store_report(
@@ -99,87 +102,32 @@ def gate(work: Work, candidate: Candidate, inputs: str) -> None:
         raise GateClosed(f"{what}: there is no stored verdict; run it, so that it is audited.") from e
     except (ValueError, LookupError, TypeError) as e:
         raise GateClosed(f"{what}: the stored verdict cannot be read ({e}); run it with --force.") from e
+    if report["run_id"] != work.run_id:
+        raise AuditedBeside(
+            f"{what} is being audited by another run, {report['run_id']}, too; repeat this one."
+        )
     if found != (candidate.fingerprint, inputs, True):
         raise GateClosed(f"{what}: the stored verdict does not let it pass.")
 
 
 def publish(
     work: Work,
-    memory: Memory,
-    candidates: list[Candidate],
-    found: Mapping[str, Assessment],
-    balances: Mapping[str, Balance],
+    candidate: Candidate,
+    found: Assessment,
+    balance: Balance,
     inputs: str,
-) -> dict[str, Outcome]:
-    """Publish candidates that passed, all in one commit; returns their outcomes."""
-    if not candidates:
-        return {}
-    for candidate in candidates:
-        gate(work, candidate, inputs)
-    name = f"curated.{work.dataset.name}"
-    partitions = [c.partition for c in candidates]
-    files = {c.partition: place_staged(work, c, found[c.partition]) for c in candidates}
-    add = {f for uris in files.values() for f in uris}
-    drop = {f.uri for f in work.lake.tables.files(name, partitions)} - add
-    rejected = {c.partition: {*c.rejects, *found[c.partition].rejected} for c in candidates}
-    snapshot = work.commit("curated", curated_schema(work), drop, add)
-    set_quarantine(work, rejected)
-    done = {}
-    for candidate in candidates:
-        p = candidate.partition
-        done[p] = memory.write_outcome(
-            outcome(
-                work,
-                candidate,
-                "published",
-                inputs,
-                balances[p],
-                files=tuple(sorted(files[p])),
-                quarantine_files=tuple(sorted(rejected[p])),
-                snapshot=snapshot,
-            )
-        )
-    return done
-
-
-def adopt(
-    work: Work, memory: Memory, outcomes: Mapping[str, Outcome], partitions: list[str]
-) -> dict[str, Outcome]:
-    """Finish the publishes of runs that were killed between the commit and the outcome; the newest outcomes.
-
-    What is visible decides: its data files are named by their fingerprint, and the report of that
-    fingerprint says what the publish was.
-    """
-    visible: dict[str, list[str]] = {}
-    for file in work.lake.tables.files(f"curated.{work.dataset.name}", partitions):
-        visible.setdefault(file.partition, []).append(file.uri)
-    found = dict(outcomes)
-    for partition, files in visible.items():
-        newest = outcomes.get(partition)
-        published = memory.published(partition, newest)
-        if published and set(published.files) == set(files):
-            continue
-        fingerprint = files[0].rpartition("/")[2].rpartition("-")[0]
-        report = json.loads(work.lake.zone("dq-results").read(report_key(work, partition, fingerprint)))
-        rejected = report["rejects"]
-        set_quarantine(work, {partition: rejected})
-        facts = {
-            k: report[k] for k in ("fingerprint", "inputs", "manifest", "run_id", "at", "contract_version")
-        }
-        facts |= {k: report[k] for k in ("threshold_profile", "replay_id") if k in report}
-        found[partition] = memory.write_outcome(
-            Outcome(
-                dataset=work.dataset.name,
-                partition=partition,
-                state="published",
-                balance=Balance(**report["balance"]),
-                files=tuple(sorted(files)),
-                quarantine_files=tuple(sorted(rejected)),
-                number=newest.number if newest else 0,
-                **facts,
-            )
-        )
-    return found
+) -> Outcome:
+    """The outcome that publishes a candidate that passed; its data files are in place."""
+    gate(work, candidate, inputs)
+    return outcome(
+        work,
+        candidate,
+        "published",
+        inputs,
+        balance,
+        files=tuple(place_staged(work, candidate, found)),
+        quarantine_files=tuple(sorted({*candidate.rejects, *found.rejected})),
+    )
 
 
 def report_key(work: Work, partition: str, fingerprint: str) -> str:
@@ -189,13 +137,12 @@ def report_key(work: Work, partition: str, fingerprint: str) -> str:
 
 def refuse(
     work: Work,
-    memory: Memory,
     candidate: Candidate,
     found: Assessment,
     reasons: list[Reason],
     inputs: str,
 ) -> Outcome:
-    """Move the batch to quarantine, with the reasons; what was published before stays as it is.
+    """The outcome that moves the batch to quarantine, with the reasons; what was published before stays as it is.
 
     The batch is the rows of the objects that are not visible in curated already, and their rejects; the
     rejects of those that are visible stay as they were published, too.
@@ -217,19 +164,15 @@ def refuse(
         filtered=before.filtered,
     )
     visible = candidate.published.quarantine_files if candidate.published else ()
-    wanted = {*visible, *rejects, *files}
-    set_quarantine(work, {candidate.partition: wanted})
-    return memory.write_outcome(
-        outcome(
-            work,
-            candidate,
-            state,
-            inputs,
-            balance,
-            files=candidate.published.files if candidate.published else (),
-            quarantine_files=tuple(sorted(wanted)),
-            reasons=tuple(r.message for r in reasons),
-        )
+    return outcome(
+        work,
+        candidate,
+        state,
+        inputs,
+        balance,
+        files=candidate.published.files if candidate.published else (),
+        quarantine_files=tuple(sorted({*visible, *rejects, *files})),
+        reasons=tuple(r.message for r in reasons),
     )
 
 
@@ -248,6 +191,7 @@ def outcome(
         at=work.at.isoformat(),
         contract_version=work.dataset.contract.version,
         balance=balance,
+        receipts=tuple(r.number for r in candidate.receipts),
         **work.tags,
         number=candidate.number(),
         **more,
@@ -265,12 +209,3 @@ def curated_schema(work: Work) -> pa.Schema:
     fields = work.dataset.contract.schema().to_pyarrow()
     lineage = [("_partition", pa.string()), ("_source", pa.string()), ("_record", pa.int64())]
     return pa.schema([*fields, *lineage])
-
-
-def set_quarantine(work: Work, wanted: Mapping[str, Iterable[str]]) -> None:
-    """Make the quarantine of each partition consist of exactly these data files."""
-    name = f"quarantine.{work.dataset.name}"
-    add = {f for files in wanted.values() for f in files}
-    drop = {f.uri for f in work.lake.tables.files(name, wanted)} - add
-    if add or drop:
-        work.commit("quarantine", quarantine.SCHEMA, drop, add)

@@ -68,7 +68,8 @@ def run_stages(
             rows = sum(o.rows for v in validated.values() for o in v.fresh)
             objects = sum(len(v.fresh) for v in validated.values())
             say(f"{dataset.name}: validated {objects} objects, {rows} rows")
-        curated = curate(work, list(manifests)) if "curated" in stages else {}
+        own = manifests if validated else None  # what this run validated is what it publishes
+        curated = curate(work, list(manifests), own) if "curated" in stages else {}
         for one in curated.values():
             if not one.fine:
                 say(f"{dataset.name} {one.partition}: {one.action}: {'; '.join(one.outcome.reasons)}")

@@ -2,12 +2,14 @@
 
 Three logs: **manifests** (which objects a partition consists of), **receipts** (what became of each
 object when it was validated) and **outcomes** (what became of each attempt to publish). All are
-append-only; the state of a partition is what their newest documents say together.
+append-only chains, in which each document was written knowing the one before. They decide: the state of a
+partition is what their newest documents say together, and its tables follow them (`settle`).
 """
 
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, fields, is_dataclass, replace
@@ -17,13 +19,18 @@ from typing import Any, Literal
 
 from lake_pipeline.datasets import Dataset
 from lake_pipeline.datasets.loading import digest
+from lake_pipeline.errors import Terminal
 from lake_pipeline.storage import Lake
-from lake_pipeline.storage.lake import dump, last_documents, partition_folder
+from lake_pipeline.storage.lake import last_documents, partition_folder
 from lake_pipeline.storage.objects import ObjectMeta
 
 State = Literal["published", "refused", "failed", "pending"]
 READERS = 16
 DEFAULT_PROFILE = "default"
+
+
+class ListedTwice(Terminal):
+    """A document names an object or a data file twice."""
 
 
 @dataclass(frozen=True)
@@ -115,6 +122,7 @@ class Receipt:
     validated_files: tuple[str, ...] = ()
     quarantine_files: tuple[str, ...] = ()
     replaces: tuple[str, ...] = ()
+    number: int = 0
     threshold_profile: str = DEFAULT_PROFILE
     replay_id: str = ""
 
@@ -147,7 +155,8 @@ class Outcome:
 
     fingerprint: hash of (manifest, contract, transform), which tells whether there is anything to do.
     inputs: the state of the tables that rules compare with. balance: where the rows are after it. files:
-    the curated data files that are visible. reasons: why it was refused or failed.
+    the curated data files that are visible. receipts: the numbers of those it judged; None where it does not
+    say. reasons: why it was refused or failed. snapshot: of the curated table, as a run saw it; not stored.
     """
 
     dataset: str
@@ -162,6 +171,7 @@ class Outcome:
     balance: Balance
     files: tuple[str, ...] = ()
     quarantine_files: tuple[str, ...] = ()
+    receipts: tuple[int, ...] | None = None
     reasons: tuple[str, ...] = ()
     snapshot: int = 0
     number: int = 0
@@ -231,24 +241,27 @@ class Memory:
             if wanted is None or entry.key.split("/")[-2] in wanted
         ]
         found: dict[str, list[Receipt]] = {}
-        for document in self._read(keys):
-            receipt = receipt_of(document)
+        for key, document in zip(keys, self._read(keys), strict=True):
+            receipt = receipt_of(document, receipt_number(key))
             found.setdefault(receipt.partition, []).append(receipt)
         return {partition: active(receipts) for partition, receipts in found.items()}
 
     def write_manifest(self, manifest: Manifest) -> Manifest:
-        """Append the manifest; returns it with its number."""
+        """Append the manifest after the one it follows from; returns it with its number. Raises `Overtaken`."""
         log = self.lake.log("ops", self.folder("manifests", manifest.partition))
         number = log.append(document_of(manifest), after=manifest.number)
         return replace(manifest, number=number)
 
-    def write_receipt(self, receipt: Receipt) -> None:
-        """Write the receipt of a batch; the same batch again writes the same name."""
-        key = f"{self.folder('receipts', receipt.partition)}/{receipt.batch}.json"
-        self.ops.write(key, dump(document_of(receipt)))
+    def write_receipt(self, receipt: Receipt) -> Receipt:
+        """Append the receipt after the newest that its run knew; returns it with its number. Raises `Overtaken`."""
+        once(f"{receipt.dataset} {receipt.partition}", [o.id for o in receipt.objects])
+        once(f"{receipt.dataset} {receipt.partition}", receipt.validated_files, receipt.quarantine_files)
+        log = self.lake.log("ops", self.folder("receipts", receipt.partition))
+        return replace(receipt, number=log.append(document_of(receipt), after=receipt.number))
 
     def write_outcome(self, outcome: Outcome) -> Outcome:
-        """Append the outcome; returns it with its number."""
+        """Append the outcome after the newest that its run knew; returns it with its number. Raises `Overtaken`."""
+        once(f"{outcome.dataset} {outcome.partition}", outcome.files, outcome.quarantine_files)
         log = self.lake.log("ops", self.folder("outcomes", outcome.partition))
         return replace(outcome, number=log.append(document_of(outcome), after=outcome.number))
 
@@ -271,17 +284,35 @@ class Memory:
             return [json.loads(body) for body in pool.map(self.ops.read, keys)]
 
 
-def active(receipts: list[Receipt]) -> list[Receipt]:
+def active(receipts: Iterable[Receipt]) -> list[Receipt]:
     """The receipts that no later one replaces, oldest first."""
-    ordered = sorted(receipts, key=lambda r: (r.at, r.batch))
-    replaced = {batch: r.at for r in ordered for batch in r.replaces}
-    return [r for r in ordered if r.at >= replaced.get(r.batch, "")]
+    kept: dict[str, Receipt] = {}
+    for receipt in sorted(receipts, key=lambda r: (r.number, r.at, r.batch)):
+        for batch in (*receipt.replaces, receipt.batch):
+            kept.pop(batch, None)
+        kept[receipt.batch] = receipt
+    return list(kept.values())
+
+
+def once(what: str, *listed: Iterable[str]) -> None:
+    """Raise `ListedTwice` where a list names something twice: its rows would count twice."""
+    for names in listed:
+        twice = [name for name, count in Counter(names).items() if count > 1]
+        if twice:
+            raise ListedTwice(f'{what}: "{twice[0]}" is listed twice. This is a defect: please report it.')
+
+
+def receipt_number(key: str) -> int:
+    """The number of a receipt; 0 of those that were named by their batch, before receipts had numbers."""
+    name = key.rpartition("/")[2].removesuffix(".json")
+    return int(name) if len(name) == 6 else 0
 
 
 def document_of(value: Any) -> dict[str, Any]:
-    """A state document as JSON; its number is its name."""
+    """A state document as JSON; its number is its name, and a snapshot is what was seen, not what is so."""
     document: dict[str, Any] = _plain(value)
     document.pop("number", None)
+    document.pop("snapshot", None)
     return document
 
 
@@ -305,14 +336,16 @@ def manifest_of(document: Mapping[str, Any], number: int) -> Manifest:
     return Manifest(document["dataset"], document["partition"], entries, number)
 
 
-def receipt_of(document: Mapping[str, Any]) -> Receipt:
+def receipt_of(document: Mapping[str, Any], number: int) -> Receipt:
     """A receipt from JSON."""
     objects = tuple(ObjectReceipt(**{**o, "drift": tuple(o["drift"])}) for o in document["objects"])
     files = {k: tuple(document[k]) for k in ("validated_files", "quarantine_files", "replaces")}
-    return Receipt(**{**document, **files, "objects": objects})
+    return Receipt(**{**document, **files, "objects": objects, "number": number})
 
 
 def outcome_of(document: Mapping[str, Any], number: int) -> Outcome:
     """An outcome from JSON."""
     lists = {k: tuple(document[k]) for k in ("files", "quarantine_files", "reasons")}
-    return Outcome(**{**document, **lists, "balance": Balance(**document["balance"]), "number": number})
+    judged = document.get("receipts")
+    more = {"receipts": None if judged is None else tuple(judged), "balance": Balance(**document["balance"])}
+    return Outcome(**{**document, **lists, **more, "number": number})

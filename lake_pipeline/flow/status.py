@@ -9,16 +9,25 @@ from typing import TYPE_CHECKING, Any
 from lake_pipeline.datasets import Dataset
 from lake_pipeline.datasets.partitioning import misfit
 from lake_pipeline.flow.inventory import Landed, landed
+from lake_pipeline.flow.settle import lagging
 from lake_pipeline.flow.state import Balance, Manifest, Memory, Outcome, State, object_id
 from lake_pipeline.storage import Lake
 
 if TYPE_CHECKING:
     from lake_pipeline.engines.duckdb import DuckDB
+    from lake_pipeline.storage.tables import DataFile
+
+LAGS = (
+    "It is decided ({state}), and its tables do not show it yet: a run is at it, or was killed. Run it again."
+)
 
 
 @dataclass(frozen=True)
 class Status:
-    """One partition of one dataset. balance: curated and quarantined rows are counted in the tables."""
+    """One partition of one dataset. balance: curated and quarantined rows are counted in the tables.
+
+    settled: whether the tables are what the newest outcome says.
+    """
 
     dataset: str
     partition: str
@@ -27,6 +36,7 @@ class Status:
     reasons: tuple[str, ...] = ()
     contract_version: str = ""
     at: str = ""
+    settled: bool = True
 
     def as_dict(self) -> dict[str, Any]:
         """The stable JSON form."""
@@ -39,7 +49,7 @@ class Status:
             "quarantined_rows": self.balance.quarantined,
             "deduplicated_rows": self.balance.deduplicated,
             "filtered_rows": self.balance.filtered,
-            "balanced": self.balance.holds,
+            "balanced": self.balance.holds and self.settled,
             "reasons": list(self.reasons),
             "contract_version": self.contract_version,
             "at": self.at,
@@ -56,8 +66,10 @@ def status(
     objects: dict[str, list[Landed]] = {}
     for item in landed(lake, dataset, wanted):
         objects.setdefault(item.partition, []).append(item)
-    curated = curated_rows(lake, dataset)
-    quarantined = quarantined_rows(lake, dataset, engine)
+    tables = {zone: lake.tables.files(f"{zone}.{dataset.name}", wanted) for zone in ("curated", "quarantine")}
+    curated = curated_rows(tables["curated"])
+    quarantined = quarantined_rows(lake, tables["quarantine"], engine)
+    lags = lagging(manifests, outcomes, tables)
     found = []
     for partition in sorted({*manifests, *outcomes, *objects}):
         if wrong := misfit(dataset.config.partitions, partition):
@@ -75,26 +87,35 @@ def status(
             deduplicated=recorded.deduplicated,
             filtered=recorded.filtered,
         )
-        state = state_of(memory, manifests.get(partition), outcome, objects.get(partition, []))
+        settled = partition not in lags
+        state = state_of(memory, manifests.get(partition), outcome, objects.get(partition, []), settled)
+        reasons = outcome.reasons if outcome else ()
+        if outcome and not settled:
+            reasons = (*reasons, LAGS.format(state=outcome.state))
         found.append(
             Status(
                 dataset.name,
                 partition,
                 state,
                 balance,
-                outcome.reasons if outcome else (),
+                reasons,
                 outcome.contract_version if outcome else "",
                 outcome.at if outcome else "",
+                settled,
             )
         )
     return found
 
 
 def state_of(
-    memory: Memory, manifest: Manifest | None, outcome: Outcome | None, objects: list[Landed]
+    memory: Memory,
+    manifest: Manifest | None,
+    outcome: Outcome | None,
+    objects: list[Landed],
+    settled: bool,
 ) -> State:
-    """``pending`` while anything landed is not in the newest outcome; else what that outcome was."""
-    if outcome is None or manifest is None:
+    """``pending`` while anything landed is not in the newest outcome, or tables lag behind it; else what that was."""
+    if outcome is None or manifest is None or not settled:
         return "pending"
     judged = manifest if outcome.manifest == manifest.number else None
     judged = judged or memory.manifest(manifest.partition, outcome.manifest)
@@ -115,17 +136,16 @@ def validated_rows(memory: Memory, partition: str, manifest: Manifest | None) ->
     return sum(o.rows for r in receipts for o in r.objects)
 
 
-def curated_rows(lake: Lake, dataset: Dataset) -> dict[str, int]:
+def curated_rows(files: Iterable[DataFile]) -> dict[str, int]:
     """By partition: the rows that readers of curated see."""
     rows: dict[str, int] = {}
-    for file in lake.tables.files(f"curated.{dataset.name}"):
+    for file in files:
         rows[file.partition] = rows.get(file.partition, 0) + file.rows
     return rows
 
 
-def quarantined_rows(lake: Lake, dataset: Dataset, engine: DuckDB) -> dict[str, int]:
+def quarantined_rows(lake: Lake, files: Iterable[DataFile], engine: DuckDB) -> dict[str, int]:
     """By partition: the rows in quarantine, those of refused files included."""
     store = lake.zone("quarantine")
-    files = lake.tables.files(f"quarantine.{dataset.name}")
     paths = [store.fetch(store.key(f.uri), engine.folder / "fetched") for f in files]
     return engine.sum_by_partition(paths, "rows") if paths else {}

@@ -1,25 +1,28 @@
 """Validate: the landed objects of a partition that have no receipt yet become typed rows, or quarantine.
 
 Incremental: an object is validated once under one contract. Many partitions share scans and commits;
-each keeps its own receipt. The order of effects is data files, Iceberg commits, receipts: a crash
+each keeps its own receipts. The order of effects is data files, receipt, Iceberg commits (`settle`): a crash
 anywhere leaves a state from which the same call finishes the job.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import pyarrow as pa
 
 from lake_pipeline.datasets.loading import digest
-from lake_pipeline.flow import quarantine
 from lake_pipeline.flow.batches import STEP, Computed, Request, Todo, rules_hash
 from lake_pipeline.flow.choice import Ran, Size
 from lake_pipeline.flow.context import Work
 from lake_pipeline.flow.files import merged, only
 from lake_pipeline.flow.inventory import outdated
+from lake_pipeline.flow.settle import State, look, record, settle
 from lake_pipeline.flow.state import Manifest, Memory, ObjectReceipt, Receipt
+from lake_pipeline.storage.lake import Overtaken
+
+ZONES = ("validated", "quarantine")
 
 
 @dataclass(frozen=True)
@@ -59,14 +62,16 @@ def validate(work: Work, manifests: Mapping[str, Manifest]) -> dict[str, Validat
     """Validate what has no receipt yet in each partition; where the work is forced, everything again."""
     memory = Memory(work.lake, work.dataset)
     rules = rules_hash(work)
-    receipts = memory.receipts(manifests)
-    done = {p: known_objects(receipts.get(p, []), rules, m) for p, m in manifests.items()}
+    state = settle(work, memory, look(work, memory, manifests, ZONES))
+    for manifest in manifests.values():
+        not_overtaken(manifest, state)
+    done = {p: known_objects(state.receipts.get(p, ()), rules, m) for p, m in manifests.items()}
     batches = plan(manifests, done, rules, work.force)
     computed, ran = Computed(), None
     if batches:
         request = Request(tuple(batches), taken(work, batches, done))
         computed, ran = work.do(STEP, request, Size.of(e for b in batches for e in b.entries))
-    fresh = commit(work, memory, computed, receipts, manifests, rules)
+    fresh = commit(work, memory, computed, state, manifests, rules)
     return {
         p: Validated(
             p,
@@ -76,6 +81,18 @@ def validate(work: Work, manifests: Mapping[str, Manifest]) -> dict[str, Validat
         )
         for p in manifests
     }
+
+
+def not_overtaken(manifest: Manifest, state: State) -> None:
+    """Raise `Overtaken` where another run validated or judged by a newer inventory than this one."""
+    known = {e.id for e in manifest.entries}
+    newer = any(o.id not in known for r in state.receipts.get(manifest.partition, ()) for o in r.objects)
+    judged = state.outcomes.get(manifest.partition)
+    if newer or (judged is not None and judged.manifest > manifest.number):
+        raise Overtaken(
+            f"{manifest.dataset} {manifest.partition}: another run has taken a newer inventory, and worked by it. "
+            "Repeat this one: it then begins with that."
+        )
 
 
 def taken(
@@ -99,7 +116,7 @@ def known_objects(receipts: Iterable[Receipt], rules: str, manifest: Manifest) -
     entries = {e.id: e for e in manifest.sources}
     return {
         o.id: o
-        for receipt in sorted(receipts, key=lambda r: r.at)
+        for receipt in receipts
         for o in receipt.objects
         if o.id in entries
         and (receipt.rules == rules or entries[o.id].status == "gone")
@@ -127,46 +144,47 @@ def commit(
     work: Work,
     memory: Memory,
     computed: Computed,
-    receipts: Mapping[str, list[Receipt]],
+    state: State,
     manifests: Mapping[str, Manifest],
     rules: str,
 ) -> dict[str, tuple[ObjectReceipt, ...]]:
-    """One commit per table, and the receipts. Returns the new objects' receipts by partition.
-
-    The quarantine of a partition that is published changes with its next publish: until then, the rows
-    that readers see are not to be in quarantine, too.
-    """
+    """One receipt per partition in which anything changes, and the tables after it; the new objects' receipts."""
     written = {receipt.partition: receipt for receipt in computed.receipts}
-    new: list[Receipt] = list(written.values())
-    retired: list[Receipt] = []
+    new: list[Receipt] = []
     for partition, manifest in manifests.items():
         again = {o.id for o in written[partition].objects} if partition in written else set()
-        old = retired_of(receipts.get(partition, []), rules, manifest, again)
-        retired += [receipt for receipt, _ in old]
-        new += survivors(work, partition, old, rules)
-    touched = {r.partition for r in (*new, *retired)}
-    if touched:
-        stay = {
-            f for p in touched for r in receipts.get(p, []) if r not in retired for f in r.validated_files
-        }
-        add = stay | {f for r in new for f in r.validated_files}
-        # all else: what is retired, and what a run that was killed before its receipt has left
-        drop = {f.uri for f in work.lake.tables.files(f"validated.{work.dataset.name}", touched)} - add
-        if add or drop:
-            work.commit("validated", merged_schema(work, computed.schema), drop, add)
-    settle_quarantine(work, memory, new, retired)
-    for receipt in new:
-        memory.write_receipt(receipt)
+        old = retired_of(state.receipts.get(partition, ()), rules, manifest, again)
+        found = [
+            *([written[partition]] if partition in written else []),
+            *survivors(work, partition, old, rules),
+        ]
+        if found:
+            new.append(replace(joined(found), number=state.newest_receipt(partition)))
+    if new:
+        record(work, memory, state, {"validated": merged_schema(work, computed.schema)}, receipts=new)
     return {partition: receipt.objects for partition, receipt in written.items()}
 
 
+def joined(receipts: list[Receipt]) -> Receipt:
+    """A new receipt, and what stays of those it retires, as one: it counts and they go at the same moment."""
+    first, *others = receipts
+    for other in others:
+        first = replace(
+            first,
+            objects=first.objects + other.objects,
+            validated_files=first.validated_files + other.validated_files,
+            quarantine_files=first.quarantine_files + other.quarantine_files,
+            replaces=first.replaces + other.replaces,
+        )
+    return first
+
+
 def retired_of(
-    receipts: list[Receipt], rules: str, manifest: Manifest, again: set[str]
+    receipts: Sequence[Receipt], rules: str, manifest: Manifest, again: set[str]
 ) -> list[tuple[Receipt, set[str]]]:
     """The receipts whose rows count no longer, all or some, each with the objects that are to stay.
 
-    They are of other rules; or hold an object that is superseded, or validated again: now, or by a run
-    beside the one that wrote them.
+    They are of other rules; or hold an object that is superseded, or validated again: now, or after them.
     """
     counting = {e.id for e in manifest.sources}
     taken, found = set(again), []
@@ -177,25 +195,6 @@ def retired_of(
             found.append((receipt, stay))
         taken |= mine
     return found[::-1]
-
-
-def settle_quarantine(work: Work, memory: Memory, new: list[Receipt], retired: list[Receipt]) -> None:
-    """Put the rejects of new receipts in, and those of retired ones out.
-
-    Where rows are published that are to be replaced, the quarantine is what it was with the newest
-    outcome: their rejects go, and the new ones come, with the next.
-    """
-    replaced = {r.partition for r in retired}
-    outcomes = memory.outcomes(replaced) if replaced else {}
-    held = {p: o for p, o in outcomes.items() if memory.published(p, o)}
-    there = (
-        {f.uri for f in work.lake.tables.files(f"quarantine.{work.dataset.name}", held)} if held else set()
-    )
-    add = {f for r in new if r.partition not in held for f in r.quarantine_files}
-    add |= {f for o in held.values() for f in o.quarantine_files}
-    drop = there | {f for r in retired if r.partition not in held for f in r.quarantine_files}
-    if add or drop - add:
-        work.commit("quarantine", quarantine.SCHEMA, drop - add, add)
 
 
 def survivors(

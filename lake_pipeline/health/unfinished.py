@@ -10,6 +10,7 @@ from typing import Literal
 from lake_pipeline.datasets import Dataset
 from lake_pipeline.datasets.partitioning import runs_of
 from lake_pipeline.flow.audit import named_sources
+from lake_pipeline.flow.settle import lagging
 from lake_pipeline.flow.state import Memory
 from lake_pipeline.storage import Lake
 
@@ -44,10 +45,13 @@ class PlannedRun:
 def unfinished(lake: Lake, dataset: Dataset) -> dict[str, Unfinished]:
     """What the lake itself remembers as left, by partition.
 
-    Interrupted is what has an input manifest that no outcome knows: a run took it in, and did not end.
+    Interrupted is what has an input manifest that no outcome knows, or tables that its newest outcome does not
+    know: a run took it in, or decided it, and did not end.
     """
     memory = Memory(lake, dataset)
     manifests, outcomes = memory.manifests(), memory.outcomes()
+    tables = {zone: lake.tables.files(f"{zone}.{dataset.name}") for zone in ("curated", "quarantine")}
+    lags = lagging(manifests, outcomes, tables)
     found = {}
     for partition, manifest in sorted(manifests.items()):
         outcome = outcomes.get(partition)
@@ -56,6 +60,9 @@ def unfinished(lake: Lake, dataset: Dataset) -> dict[str, Unfinished]:
             found[partition] = Unfinished(dataset.name, partition, why, "; ".join(outcome.reasons))
         elif outcome is None or outcome.manifest != manifest.number:
             reason = "a run took in its files and did not end"
+            found[partition] = Unfinished(dataset.name, partition, "interrupted", reason)
+        elif partition in lags:
+            reason = "a run decided it, and did not bring its tables up"
             found[partition] = Unfinished(dataset.name, partition, "interrupted", reason)
     return found
 

@@ -4,7 +4,7 @@ Names the pipeline gives (raw keys are the producers'):
 
 =============================================  ==========================================================
 ops/manifests/<ds>/<partition>/<n>.json        input manifests, n counts up
-ops/receipts/<ds>/<partition>/<batch>.json     what became of each object of a validated batch
+ops/receipts/<ds>/<partition>/<n>.json         what became of each object of a validated batch
 ops/outcomes/<ds>/<partition>/<n>.json         what became of each curate: published, refused or failed
 ops/arrivals/requests/<ds>/<key>.json          which objects a run was asked for
 ops/arrivals/<sensor>/ticks/<n>.json           what a tick of a sensor did: received, lost, dead, lag
@@ -48,6 +48,14 @@ if TYPE_CHECKING:
 
 class LogContention(Transient):
     """Too many writers append to one log at once."""
+
+
+class CommitConflict(Transient):
+    """Somebody else changed the same partition of a table meanwhile: look again, then decide."""
+
+
+class Overtaken(Transient):
+    """Another run was first: what was decided without knowing of it is not written."""
 
 
 @dataclass(frozen=True)
@@ -95,19 +103,30 @@ class Lake:
 
 @dataclass(frozen=True)
 class Log:
-    """Numbered JSON documents below one folder: append-only, each number written once, conditionally."""
+    """Numbered JSON documents below one folder: append-only, each number written once, conditionally.
+
+    A document follows the one that its writer knew as the newest, so a log is a chain of decisions of which each
+    knows all before it.
+    """
 
     store: ObjectStore
     folder: str
 
-    def append(self, document: dict[str, Any], after: int | None = None) -> int:
-        """Write the document under the next number and return that number."""
-        body = dump(document)
-        number = (self.last_number() if after is None else after) + 1
-        for candidate in range(number, number + 100):
-            if self.store.create(f"{self.folder}/{candidate:06}.json", body):
-                return candidate
-        raise LogContention(f"{self.folder}: 100 numbers in a row were taken by other writers.")
+    def append(self, document: dict[str, Any], after: int) -> int:
+        """Write the document under the number after `after`, the newest that its writer knew; return that number.
+
+        Raises `Overtaken` where another document has that number: it was written without knowing that one.
+        """
+        body, number = dump(document), after + 1
+        key = f"{self.folder}/{number:06}.json"
+        if (
+            not self.store.create(key, body) and self.store.read(key) != body
+        ):  # its own, where an answer was lost
+            raise Overtaken(
+                f"{self.folder}: another run has written number {number} meanwhile. Repeat this one: it then "
+                "begins with what that run has done."
+            )
+        return number
 
     def last_number(self) -> int:
         """The newest document's number; 0 for an empty log."""

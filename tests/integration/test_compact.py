@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
-import pyarrow.parquet as pq
+from compacting import split
 from lakes import DAY, NEXT, View, actions, check_law, csv, make_dataset, put, run
 
 from lake_pipeline.datasets import Dataset
 from lake_pipeline.flow.compact import compact
 from lake_pipeline.flow.context import working
-from lake_pipeline.flow.publish import curated_schema
-from lake_pipeline.flow.state import Memory
 from lake_pipeline.storage import Lake
 
 
@@ -21,24 +18,6 @@ def files(lake: Lake, dataset: Dataset) -> dict[str, int]:
     for file in lake.tables.files(f"curated.{dataset.name}"):
         found[file.partition] = found.get(file.partition, 0) + 1
     return found
-
-
-def split(lake: Lake, dataset: Dataset, partition: str) -> None:
-    """Make a published partition's one file three, as engines with many tasks do."""
-    with working(lake, dataset, "split") as work:
-        memory = Memory(lake, dataset)
-        store = lake.zone("curated")
-        (old,) = [f for f in lake.tables.files("curated.sales") if f.partition == partition]
-        table = pq.read_table(work.engine.reach(store, old.uri))
-        uris = []
-        for n in range(3):
-            path = work.folder / f"{n}.parquet"
-            pq.write_table(table.slice(n, 1), path)
-            key = store.key(old.uri).replace(".parquet", f"{n}.parquet")
-            store.write(key, path)
-            uris.append(store.uri(key))
-        work.commit("curated", curated_schema(work), {old.uri}, uris)
-        memory.write_outcome(replace(memory.outcomes([partition])[partition], files=tuple(sorted(uris))))
 
 
 def test_small_files_become_one(lake_root: Lake, tmp_path: Path) -> None:

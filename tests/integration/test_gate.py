@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -20,7 +21,8 @@ from lakes import (
 from lake_pipeline.datasets import Dataset
 from lake_pipeline.flow.context import working
 from lake_pipeline.flow.curate import prepare, source_snapshots
-from lake_pipeline.flow.publish import GateClosed, gate, report_key
+from lake_pipeline.flow.publish import AuditedBeside, GateClosed, gate, report_key
+from lake_pipeline.flow.settle import look
 from lake_pipeline.flow.state import Memory
 from lake_pipeline.storage import Lake
 
@@ -131,11 +133,13 @@ def test_a_contract_that_is_refused_leaves_the_publish_before(lake_root: Lake, t
 
 def test_publishing_asks_the_stored_report(lake_folder: Lake, sales: Dataset) -> None:
     put(lake_folder, sales, "a.csv", csv("a1,1,2026-03-01", "a1,2,2026-03-01"))
-    run(lake_folder, sales)
-    with working(lake_folder, sales, "by hand") as work:
+    mine = run(lake_folder, sales).curated[DAY].outcome.run_id
+    with working(lake_folder, sales, mine) as work:
         memory = Memory(lake_folder, sales)
-        (candidate,) = prepare(work, memory, [DAY])
+        (candidate,) = prepare(work, memory, look(work, memory, [DAY]))
         inputs = source_snapshots(work)
+        with pytest.raises(AuditedBeside, match=mine):
+            gate(replace(work, run_id="another"), candidate, inputs)
         with pytest.raises(GateClosed, match="does not let it pass"):
             gate(work, candidate, inputs)
         report = report_key(work, DAY, candidate.fingerprint)
@@ -151,8 +155,9 @@ def test_a_report_on_another_candidate_opens_nothing(lake_folder: Lake, sales: D
     put(lake_folder, sales, "a.csv", csv("a1,1,2026-03-01"))
     run(lake_folder, sales)
     put(lake_folder, sales, "b.csv", csv("a1,1,2026-03-01", "a2,2,2026-03-01"))
-    run(lake_folder, sales)
-    with working(lake_folder, sales, "by hand") as work:
-        (candidate,) = prepare(work, Memory(lake_folder, sales), [DAY])
+    mine = run(lake_folder, sales).curated[DAY].outcome.run_id
+    with working(lake_folder, sales, mine) as work:
+        memory = Memory(lake_folder, sales)
+        (candidate,) = prepare(work, memory, look(work, memory, [DAY]))
         with pytest.raises(GateClosed):
             gate(work, candidate, "other inputs")

@@ -18,7 +18,7 @@ from moto.server import ThreadedMotoServer
 
 from lake_pipeline.settings import Settings
 from lake_pipeline.storage import Lake
-from lake_pipeline.storage.tables import CommitConflict
+from lake_pipeline.storage.lake import CommitConflict
 
 KEYS = {"AWS_ACCESS_KEY_ID": "catalog", "AWS_SECRET_ACCESS_KEY": "secret", "AWS_REGION": "us-east-1"}
 

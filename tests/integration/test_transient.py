@@ -147,7 +147,7 @@ def test_tables_whose_files_are_on_s3(
     lake = Lake(Settings.at("s3://bucket/lake", home=str(tmp_path)))
     what = expected if expected is Transient else OSError
     with pytest.raises(what):
-        lake.tables.replace("curated.sales", SCHEMA, drop=[], add=[], properties={})
+        lake.tables.admit("curated.sales", SCHEMA, {})
     assert storm.requests
 
 
@@ -182,7 +182,7 @@ def test_a_catalog_that_is_locked(tmp_path: Path) -> None:
         with pytest.raises(Transient, match="locked"):
             lake.tables.table("curated.sales")
         with pytest.raises(Transient, match="locked"):
-            lake.tables.replace("curated.sales", SCHEMA, drop=[], add=[], properties={})
+            lake.tables.admit("curated.sales", SCHEMA, {})
         other.execute("ROLLBACK")
     assert lake.tables.table("curated.sales") is None
 

@@ -204,8 +204,36 @@ def place(row: Mapping[str, Any]) -> Place:
 
 
 def check_law(lake: Lake, dataset: Dataset, published: Iterable[str] | None = None) -> View:
-    """Every landed row is in exactly one place, counted in the tables; returns what readers see."""
+    """Every landed row is in exactly one place, counted in the tables; returns what readers see.
+
+    Where that is not so, the error shows what the lake remembers and what its tables consist of.
+    """
     view = View(lake, dataset)
+    try:
+        _check_law(view, published)
+    except AssertionError as e:
+        raise AssertionError(f"{e}\n\n{evidence(view)}") from e
+    return view
+
+
+def evidence(view: View) -> str:
+    """The logs of a dataset, the files of its tables, and their snapshots."""
+    lake, name, lines = view.lake, view.dataset.name, list[str]()
+    for zone in ("validated", "curated", "quarantine"):
+        table = lake.tables.table(f"{zone}.{name}")
+        lines += [
+            f"{zone}: {f.partition}, {f.rows} rows: {f.uri}" for f in lake.tables.files(f"{zone}.{name}")
+        ]
+        for snapshot in table.snapshots() if table else ():
+            lines.append(f"  {snapshot.snapshot_id} after {snapshot.parent_snapshot_id}: {snapshot.summary}")
+    store = lake.zone("ops")
+    for kind in ("manifests", "receipts", "outcomes"):
+        for key in sorted(o.key for o in store.list(f"{kind}/{name}")):
+            lines += [key, store.read(key).decode()]
+    return "\n".join(lines)
+
+
+def _check_law(view: View, published: Iterable[str] | None) -> None:
     curated = Counter(map(place, view.curated))
     rejected = Counter(place(r) for r in view.quarantine if r["kind"] == "row")
     twice = {p for p, n in (curated + rejected).items() if n > 1}
@@ -213,6 +241,7 @@ def check_law(lake: Lake, dataset: Dataset, published: Iterable[str] | None = No
         f"a row is in two places: {[r for r in view.curated + view.quarantine if place(r) in twice]}"
     )
     states = view.status()
+    assert all(s.settled for s in states.values()), f"tables lag behind their logs: {states}"
     for partition, state in states.items():
         mine = [r for r in view.quarantine if r["_partition"] == partition]
         assert state.balance.quarantined == sum(r["rows"] for r in mine)
@@ -230,7 +259,6 @@ def check_law(lake: Lake, dataset: Dataset, published: Iterable[str] | None = No
         assert sum(r["_source"] in objects for r in view.validated) == sum(o.valid for o in objects.values())
         assert {place(r) for r in view.curated if r["_partition"] == partition} <= known
         assert {r["_source"] for r in view.quarantine if r["_partition"] == partition} <= set(objects)
-    return view
 
 
 def json_lines(*rows: Mapping[str, Any]) -> bytes:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ import pytest
 
 from lake_pipeline.settings import Settings
 from lake_pipeline.storage import Lake, ObjectStore, files
-from lake_pipeline.storage.lake import last_documents, number_of, partition_folder
+from lake_pipeline.storage.lake import Overtaken, last_documents, partition_folder
 from lake_pipeline.storage.objects import (
     CHUNK_BYTES,
     FILE_CHUNK_BYTES,
@@ -205,24 +204,32 @@ def test_copy_from_another_zone(lake_root: Lake, tmp_path: Path) -> None:
     assert keys(held) == ["files/x/a b"]
 
 
-def test_appends_of_many_writers_are_all_kept_in_numbers_of_their_own(lake_root: Lake) -> None:
+def test_of_many_writers_of_a_log_who_know_the_same_one_gets_the_next_number(lake_root: Lake) -> None:
     log = lake_root.log("ops", "manifests/orders/2026-02-25")
+
+    def append(n: int) -> bool:
+        try:
+            log.append({"n": n}, after=0)
+        except Overtaken:
+            return False
+        return True
+
     with ThreadPoolExecutor(4) as pool:
-        numbers = list(pool.map(lambda n: log.append({"n": n}), range(24)))
-    assert sorted(numbers) == list(range(1, 25))
-    store = lake_root.zone("ops")
-    seen = {number_of(o.key): json.loads(store.read(o.key))["n"] for o in store.list("manifests")}
-    assert seen == {number: n for n, number in enumerate(numbers)}
-    assert log.last() == {"n": numbers.index(24)}
-    assert log.append({"n": "é"}, after=24) == 25
-    assert log.append({"n": "again"}, after=3) == 26, "a stale number loses nothing"
+        won = list(pool.map(append, range(24)))
+    assert sum(won) == 1
+    assert (log.last_number(), log.last()) == (1, {"n": won.index(True)})
+    assert log.append({"n": won.index(True)}, after=0) == 1, "its own document, whose answer was lost"
+    assert log.append({"n": "é"}, after=1) == 2
+    with pytest.raises(Overtaken, match="another run has written number 2 meanwhile"):
+        log.append({"n": "again"}, after=1)
+    assert log.last() == {"n": "é"}
 
 
 def test_last_documents_in_one_listing(lake_root: Lake) -> None:
     for partition, count in (("2026-02-25", 2), ("2026-02-25-07:00", 1), ("all", 11)):
         for n in range(count):
-            lake_root.log("ops", f"outcomes/orders/{partition_folder(partition)}").append({"n": n})
-    lake_root.log("ops", "outcomes/orders_eu/x").append({})
+            lake_root.log("ops", f"outcomes/orders/{partition_folder(partition)}").append({"n": n}, after=n)
+    lake_root.log("ops", "outcomes/orders_eu/x").append({}, after=0)
     found = last_documents(lake_root.zone("ops"), "outcomes/orders")
     assert {name: number for name, (number, _) in found.items()} == {
         "2026-02-25": 2,
