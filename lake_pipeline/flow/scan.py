@@ -17,10 +17,11 @@ from lake_pipeline.engines.engine import Place
 from lake_pipeline.engines.parts import Part, PartResult
 from lake_pipeline.engines.rows import RowRules
 from lake_pipeline.errors import Terminal
-from lake_pipeline.flow.candidates import Candidate, parquet_fault
+from lake_pipeline.flow.candidates import Candidate
 from lake_pipeline.flow.context import Work
 from lake_pipeline.flow.packing import gathered, holds, parts_of, taken_apart, write_pack
 from lake_pipeline.formats import delimited
+from lake_pipeline.formats.columnar import parquet_fault
 from lake_pipeline.formats.packs import on_disk
 from lake_pipeline.reasons import Reason
 
@@ -109,13 +110,14 @@ def row_rules(work: Work, part: Part, candidate: Candidate) -> RowRules:
     columns = work.dataset.landed_columns
     names = {c.name for c in columns}
     drift = work.dataset.contract.drift
-    extra = tuple(n for n in part.columns.names if n not in names) if drift.additive == "keep" else ()
+    aside = {*names, *candidate.kept_whole}
+    extra = tuple(n for n in part.columns.names if n not in aside) if drift.additive == "keep" else ()
     return RowRules(
         columns=columns,
         extra=extra,
         coerce=drift.types == "coerce",
         partitions=work.dataset.config.partitions,
-        keep_original=candidate.nested_extra,
+        keep_original=candidate.kept_whole,
     )
 
 

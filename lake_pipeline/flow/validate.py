@@ -20,6 +20,7 @@ from lake_pipeline.flow.context import Work
 from lake_pipeline.flow.files import merged, only
 from lake_pipeline.flow.inventory import outdated
 from lake_pipeline.flow.state import Manifest, Memory, ObjectReceipt, Receipt
+from lake_pipeline.flow.undeclared import columns_of
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,8 @@ def validate(work: Work, manifests: Mapping[str, Manifest]) -> dict[str, Validat
     batches = plan(manifests, done, rules, work.force)
     computed, ran = Computed(), None
     if batches:
-        request = Request(tuple(batches), taken(work, batches, done))
+        columns = columns_of(work.lake.tables.arrow_schema(f"validated.{work.dataset.name}"))
+        request = Request(tuple(batches), taken(work, batches, done), columns)
         computed, ran = work.do(STEP, request, Size.of(e for b in batches for e in b.entries))
     fresh = commit(work, memory, computed, receipts, manifests, rules)
     return {
