@@ -18,7 +18,7 @@ from lake_pipeline.engines.parts import OutputFile
 from lake_pipeline.flow import quarantine, rejects
 from lake_pipeline.flow.candidates import Candidate, Look, refuse_duplicates, with_columns
 from lake_pipeline.flow.context import Step, Work
-from lake_pipeline.flow.files import keep_files, place_all, put, schema_of
+from lake_pipeline.flow.files import keep_files, place_all, schema_of
 from lake_pipeline.flow.scan import Scan, Scanned, malformed, scan
 from lake_pipeline.flow.state import Entry, ObjectReceipt, Receipt
 from lake_pipeline.storage.lake import partition_folder
@@ -161,10 +161,8 @@ def receipt_of(work: Work, batch: Batch, rules: str) -> Receipt:
     stem = f"{work.dataset.name}/data/{partition_folder(batch.partition)}/{batch.id}"
     good = place_all(work, "validated", stem, batch.good)
     bad = place_all(work, "quarantine", stem, batch.more_rejected)
-    if (
-        batch.rejected
-    ):  # its entries name their run: a run that is repeated is to find the file of the one before
-        bad.append(put(work.lake.zone("quarantine"), f"{stem}.parquet", batch.rejected))
+    if batch.rejected:
+        bad += place_all(work, "quarantine", stem, [batch.rejected])
     ordered = sorted(batch.candidates, key=lambda c: (c.entry.modified, c.entry.key))
     return Receipt(
         dataset=work.dataset.name,

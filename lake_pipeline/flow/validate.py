@@ -97,15 +97,24 @@ def taken(
 
 
 def known_objects(receipts: Iterable[Receipt], rules: str, manifest: Manifest) -> dict[str, ObjectReceipt]:
-    """The manifest's objects that need no validation: under the rules in force, or gone since."""
+    """The manifest's objects that need no validation: under the rules in force, or gone since.
+
+    A file that was refused for its content is to be looked at again when no other that counts has that content.
+    """
     entries = {e.id: e for e in manifest.sources}
-    return {
+    found = {
         o.id: o
         for receipt in sorted(receipts, key=lambda r: r.at)
         for o in receipt.objects
         if o.id in entries
         and (receipt.rules == rules or entries[o.id].status == "gone")
         and not outdated(entries[o.id], o.reason, o.message)
+    }
+    originals = {o.sha256 for o in found.values() if not o.reason}
+    return {
+        id_: o
+        for id_, o in found.items()
+        if o.reason != "DUPLICATE_CONTENT" or o.sha256 in originals or entries[id_].status != "live"
     }
 
 

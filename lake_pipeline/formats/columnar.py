@@ -23,6 +23,7 @@ from lake_pipeline.formats.spool import Refused
 
 BATCH_ROWS = 20_000
 UNITS = {"s": 0, "ms": 3, "us": 6, "ns": 9}  # digits of a second
+INFINITE = ("-Infinity", "Infinity")
 LARGEST = 38  # digits of a decimal that engines and Iceberg have
 
 
@@ -36,8 +37,12 @@ def parquet_columns(path: Path) -> ibis.Schema:
     for field in fields:
         try:
             found.update(ibis.Schema.from_pyarrow(pa.schema([field])))
-        except (pa.ArrowException, KeyError, ValueError, NotImplementedError) as e:
-            raise Refused("BREAKING_DRIFT", f'"{field.name}" is {field.type} in the file, which nothing is.') from e
+            known = not pa.types.is_duration(field.type) and not pa.types.is_decimal256(field.type)
+        except (pa.ArrowException, KeyError, ValueError, NotImplementedError):
+            known = False
+        if not known:
+            message = f'"{field.name}" is {field.type} in the file, which no type of a contract can be read from.'
+            raise Refused("BREAKING_DRIFT", message)
     return ibis.schema(found)
 
 
@@ -135,7 +140,7 @@ def scalar(value: pa.Scalar) -> Any:
         return value.as_py()
     if pa.types.is_floating(kind):
         number = value.as_py()
-        return number if math.isfinite(number) else str(number)
+        return number if math.isfinite(number) else "NaN" if math.isnan(number) else INFINITE[number > 0]
     if pa.types.is_temporal(kind) or pa.types.is_decimal(kind):
         return pc.cast(value, pa.string()).as_py() if not pa.types.is_interval(kind) else str(value.as_py())
     found = value.as_py()
