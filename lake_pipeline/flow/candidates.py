@@ -14,13 +14,15 @@ import ibis.expr.datatypes as dt
 import ibis.expr.schema as sch
 import pyarrow.parquet as pq
 
-from lake_pipeline.contracts import Array, Contract, DriftEvent, Object, classify
+from lake_pipeline.contracts import Contract, DriftEvent, classify
 from lake_pipeline.datasets import Dataset
 from lake_pipeline.datasets.config import Csv, Json, Jsonl, Parquet
 from lake_pipeline.engines.engine import JsonTexts, Place
 from lake_pipeline.flow.context import tell
+from lake_pipeline.flow.nested import nested_events
 from lake_pipeline.flow.state import Entry
 from lake_pipeline.flow.undeclared import Undeclared
+from lake_pipeline.flow.unforeseen import about, passes
 from lake_pipeline.formats import delimited
 from lake_pipeline.formats.columnar import parquet_columns, with_plain_columns
 from lake_pipeline.formats.json_depth import DEEPEST, too_deep
@@ -197,8 +199,8 @@ def with_shapes(
     candidates: list[Candidate], declared: Collection[str], json: JsonTexts
 ) -> list[Candidate]:
     """Look into the files whose columns are not named by a header. declared: the columns that the contract has."""
-    candidates = [_shallow(_json_lines(c, json)) for c in candidates]
-    structures = _json_structures([c for c in candidates if _is_json(c)], json)
+    candidates = [_lines(c, json) for c in candidates]
+    structures = _named_structures([c for c in candidates if _is_json(c)], json)
     return [
         replace(c, shape=structures.get(c.entry.id, {})) if _is_json(c) else _parquet(c, declared)
         for c in candidates
@@ -255,12 +257,31 @@ def _parquet(candidate: Candidate, declared: Collection[str]) -> Candidate:
         return candidate
     path = on_disk(spooled.parts[0])
     try:
-        path = with_plain_columns(path, declared)
-        columns = parquet_columns(path)
+        with about(candidate.entry.key):
+            path = with_plain_columns(path, declared)
+            columns = parquet_columns(path)
     except Refused as e:
         return replace(candidate, shape=e.reason)
     lines = int(pq.read_metadata(path).num_rows)
     return replace(candidate, shape=columns, spooled=replace(spooled, parts=(path,), lines=lines))
+
+
+def _lines(candidate: Candidate, json: JsonTexts) -> Candidate:
+    with about(candidate.entry.key):
+        return _shallow(_json_lines(candidate, json))
+
+
+def _named_structures(candidates: list[Candidate], json: JsonTexts) -> dict[str, dict[str, object]]:
+    """The structures of all files at once; an error names the file that has it."""
+    try:
+        return _json_structures(candidates, json)
+    except Exception as e:
+        if passes(e):
+            raise
+        for candidate in candidates:
+            with about(candidate.entry.key):
+                _json_structures([candidate], json)
+        raise
 
 
 def _shallow(candidate: Candidate) -> Candidate:
@@ -323,7 +344,7 @@ def _columned(candidate: Candidate, headers: Headers, undeclared: Undeclared) ->
             if not shape:
                 raise Refused("MALFORMED_JSON", "No line of the file is a JSON object with a key.")
             columns = ibis.schema(dict.fromkeys(shape, "string"))
-            events = (*classify(contract, tuple(shape), ordered=False), *_nested(contract, shape))
+            events = (*classify(contract, tuple(shape), ordered=False), *nested_events(contract, shape))
     except Refused as e:
         return candidate.refuse(e.reason, _records(spooled))
     candidate = replace(candidate, columns=columns, drift=events)
@@ -368,23 +389,3 @@ def _typed(type_: dt.DataType) -> dt.DataType:
     if isinstance(type_, dt.Array):
         return dt.Array(_typed(type_.value_type))
     return dt.int32 if type_.is_null() else type_
-
-
-def _nested(contract: Contract, structure: Mapping[str, object]) -> Iterator[DriftEvent]:
-    """Structural drift of JSON values: fields added to or missing from objects, by the file's structure."""
-    nested = [c for c in contract.columns if isinstance(c.type, Object | Array) and c.name in structure]
-    for column in nested:
-        seen = _json_type(structure[column.name])
-        narrowed = replace(contract, columns=(column,))
-        for event in classify(narrowed, {column.name: seen}, ordered=False):
-            if event.kind == "nested_changed":
-                yield event
-
-
-def _json_type(structure: object) -> dt.DataType:
-    """DuckDB's structure of a JSON value as an Ibis type; scalars say nothing of themselves."""
-    if isinstance(structure, dict):
-        return dt.Struct({k: _json_type(v) for k, v in structure.items()}) if structure else dt.JSON()
-    if isinstance(structure, list):
-        return dt.Array(_json_type(structure[0])) if structure else dt.JSON()
-    return dt.JSON()

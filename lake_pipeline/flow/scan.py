@@ -19,7 +19,8 @@ from lake_pipeline.engines.rows import RowRules
 from lake_pipeline.errors import Terminal
 from lake_pipeline.flow.candidates import Candidate
 from lake_pipeline.flow.context import Work
-from lake_pipeline.flow.packing import gathered, holds, parts_of, taken_apart, write_pack
+from lake_pipeline.flow.packing import files_of, gathered, holds, parts_of, taken_apart, write_pack
+from lake_pipeline.flow.unforeseen import about, passes
 from lake_pipeline.formats import delimited
 from lake_pipeline.formats.columnar import parquet_fault
 from lake_pipeline.formats.packs import on_disk
@@ -87,7 +88,7 @@ def run(work: Work, parts: list[Part], candidates: Mapping[str, Candidate]) -> l
         rules = row_rules(work, part, candidates[part.files[0].source])
         if part.pack:
             return packed(part, rules)
-        result = work.engine.validate(part, rules)
+        result = judged(work, part, rules, candidates)
         if len(part.files) > 1 and len(result.broken) == len(part.files):
             return [s for f in part.files for s in one(replace(part, files=(f,)))]
         return [Scan(part, rules, result)]
@@ -95,7 +96,7 @@ def run(work: Work, parts: list[Part], candidates: Mapping[str, Candidate]) -> l
     def packed(part: Part, rules: RowRules) -> list[Scan]:
         assert part.pack is not None
         write_pack(part, candidates)
-        result = work.engine.validate(part, rules)
+        result = judged(work, part, rules, candidates)
         part.pack.unlink()
         if holds(part, result, candidates):
             return [Scan(part, rules, result)]
@@ -103,6 +104,27 @@ def run(work: Work, parts: list[Part], candidates: Mapping[str, Candidate]) -> l
 
     with ThreadPoolExecutor(work.engine.workers) as pool:
         return [s for found in pool.map(one, parts) for s in found]
+
+
+def judged(work: Work, part: Part, rules: RowRules, candidates: Mapping[str, Candidate]) -> PartResult:
+    """What the engine makes of a part; an error that nobody foresaw names the file that has it."""
+    try:
+        return work.engine.validate(part, rules)
+    except Exception as e:
+        if passes(e):
+            raise
+        members = [candidates[f.source] for f in part.files]
+        if part.pack:
+            for apart in files_of(members):
+                judged(work, apart, rules, candidates)
+            raise
+        if len(part.files) == 1:
+            with about(members[0].entry.key):
+                raise
+        middle = len(part.files) // 2
+        for half in (part.files[:middle], part.files[middle:]):
+            judged(work, replace(part, files=half), rules, candidates)
+        raise  # none of them has it alone
 
 
 def row_rules(work: Work, part: Part, candidate: Candidate) -> RowRules:
