@@ -65,9 +65,16 @@ def repeated(names: Collection[str]) -> str:
 
 
 def with_plain_columns(path: Path, declared: Collection[str]) -> Path:
-    """The file, or a copy in which every undeclared column that is no plain scalar is text; raises `Refused`."""
+    """The file, or a copy in which every undeclared column that is no plain scalar is text; raises `Refused`.
+
+    A time of day is text where it is declared, too: no contract has the type, and engines write it differently.
+    """
     fields = schema_of(path)
-    odd = [n for n, f in enumerate(fields) if f.name not in declared and not is_plain(f.type)]
+    odd = [
+        n
+        for n, f in enumerate(fields)
+        if pa.types.is_time(f.type) or (f.name not in declared and not is_plain(f.type))
+    ]
     if not odd or repeated(fields.names):
         return path
     for n in odd:

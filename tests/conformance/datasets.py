@@ -11,7 +11,7 @@ from typing import Any
 
 import ibis
 import zstandard
-from lakes import COLUMNS, DAY, NEXT, csv, gz, json_lines
+from lakes import COLUMNS, DAY, NEXT, View, csv, gz, json_lines
 from sites import Site, parquet
 from zoo import COLUMNS as ZOO_COLUMNS
 from zoo import DEFAULTS, PENS, Pen
@@ -105,6 +105,10 @@ def big_files(site: Site) -> None:
     files = {"a.csv.gz": gz(csv(*rows, header="id,amount,day,note")), "b.jsonl.gz": gz(json_lines(*lines))}
     site.land(sales, files)
     site.run(sales)
+    rejects = View(site.lake, sales).rejects("a.csv.gz")
+    text = csv(*rows).decode().split("\n")
+    assert [r["raw"].partition(",")[0] for r in rejects] == ["3", "16990"], "each shows its own text"
+    assert [text[r["line"] - 1].partition(",")[0] for r in rejects] == ["3", "16990"], "and its own line"
 
 
 DRIFTED = {
@@ -364,6 +368,31 @@ def hours(site: Site) -> None:
     site.run(sales, *keys)
 
 
+def odd_hours(site: Site) -> None:
+    """Hours that clocks show twice, and hours of which they leave out a half: each is one partition."""
+    changes = {
+        "Europe/Berlin": {
+            "2026-10-25-02:00": ("2026-10-25T00:00:00Z", "2026-10-25T01:59:59Z"),
+            "2026-10-25-03:00": ("2026-10-25T02:00:00Z",),
+        },
+        "Australia/Lord_Howe": {
+            "2026-04-05-01:00": ("2026-04-04T14:00:00Z", "2026-04-04T15:29:59Z"),
+            "2026-10-04-02:00": ("2026-10-03T15:30:00Z", "2026-10-03T15:59:59Z"),
+        },
+    }
+    columns = {"id": COLUMNS["id"], "at": {"logicalType": "timestamp"}}
+    for n, (zone, hours) in enumerate(changes.items()):
+        by = {"by": "hourly", "start": "2026-03-01", "column": "at", "timezone": zone}
+        sales = site.dataset(f"sales{n}", columns=columns, partitions=by)
+        times = [t for found in hours.values() for t in found]
+        for key in hours:
+            rows = [f"{t},{t}" for t in times]
+            site.land(sales, {"a.csv": csv(*rows, header="id,at")}, key)
+        site.run(sales, *hours)
+        curated = View(site.lake, sales).curated
+        assert {k: tuple(r["id"] for r in curated if r["_partition"] == k) for k in hours} == hours
+
+
 CASES: dict[str, Case] = {
     **{f"zoo-{name}": pen(of) for name, of in PENS.items()},
     "formats": formats,
@@ -384,4 +413,5 @@ CASES: dict[str, Case] = {
     "references": references,
     **{f"changes-{policy}": changes(policy) for policy in ("reprocess", "ignore", "quarantine")},
     "hours": hours,
+    "odd-hours": odd_hours,
 }
