@@ -26,7 +26,9 @@ def exists(hour: datetime, timezone: str) -> bool:
     """
     zone = ZoneInfo(timezone)
     shown = (hour, hour + timedelta(minutes=59))
-    return any(t.replace(tzinfo=zone).astimezone(UTC).astimezone(zone).replace(tzinfo=None) == t for t in shown)
+    return any(
+        t.replace(tzinfo=zone).astimezone(UTC).astimezone(zone).replace(tzinfo=None) == t for t in shown
+    )
 
 
 @cache
@@ -64,6 +66,8 @@ def dagsters_zone(timezone: str, first_year: int) -> str:
     if all(shift % HOUR == timedelta() for _, shift in changes(timezone, first_year)):
         return timezone
     zone = ZoneInfo(timezone)
-    offsets = [t.astimezone(zone).utcoffset() for t in (datetime(first_year, m, 1, tzinfo=UTC) for m in range(1, 13))]
+    offsets = [
+        t.astimezone(zone).utcoffset() for t in (datetime(first_year, m, 1, tzinfo=UTC) for m in range(1, 13))
+    ]
     hours = -(-max(o for o in offsets if o is not None) // HOUR)
     return f"Etc/GMT{-hours:+}"

@@ -195,9 +195,7 @@ def refuse_duplicates(candidates: list[Candidate], known: Mapping[str, str]) -> 
     return out
 
 
-def with_shapes(
-    candidates: list[Candidate], declared: Collection[str], json: JsonTexts
-) -> list[Candidate]:
+def with_shapes(candidates: list[Candidate], declared: Collection[str], json: JsonTexts) -> list[Candidate]:
     """Look into the files whose columns are not named by a header. declared: the columns that the contract has."""
     candidates = [_lines(c, json) for c in candidates]
     structures = _named_structures([c for c in candidates if _is_json(c)], json)
@@ -207,9 +205,7 @@ def with_shapes(
     ]
 
 
-def with_columns(
-    candidates: list[Candidate], dataset: Dataset, there: Mapping[str, str]
-) -> list[Candidate]:
+def with_columns(candidates: list[Candidate], dataset: Dataset, there: Mapping[str, str]) -> list[Candidate]:
     """Classify how the columns of every candidate differ from the contract. there: the columns of validated so far."""
     headers = Headers(landed_contract(dataset))
     undeclared = Undeclared(headers.contract, there)

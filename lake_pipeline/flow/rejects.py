@@ -21,7 +21,6 @@ from lake_pipeline.formats import delimited
 from lake_pipeline.reasons import INGEST_VALIDATION, Reason
 from lake_pipeline.storage import ObjectStore
 
-
 OF_A_RUN = ("run_id", "first_seen", "last_seen")
 
 

@@ -16,7 +16,9 @@ import pyarrow as pa
 from lake_pipeline.contracts import Contract
 from lake_pipeline.engines.rows import kept_type
 
-LONGEST = 255  # characters of a column's name in the Glue Data Catalog, which takes no control characters either
+LONGEST = (
+    255  # characters of a column's name in the Glue Data Catalog, which takes no control characters either
+)
 MOST = 1000  # undeclared columns of a table
 
 

@@ -41,7 +41,9 @@ def parquet_columns(path: Path) -> ibis.Schema:
         except (pa.ArrowException, KeyError, ValueError, NotImplementedError):
             known = False
         if not known:
-            message = f'"{field.name}" is {field.type} in the file, which no type of a contract can be read from.'
+            message = (
+                f'"{field.name}" is {field.type} in the file, which no type of a contract can be read from.'
+            )
             raise Refused("BREAKING_DRIFT", message)
     return ibis.schema(found)
 
@@ -87,7 +89,9 @@ def with_plain_columns(path: Path, declared: Collection[str]) -> Path:
                 arrays = [texts(a) if n in odd else a for n, a in enumerate(batch.columns)]
                 out.write_batch(pa.record_batch(arrays, schema=fields))
         except (pa.ArrowException, OSError) as e:
-            raise Refused("BAD_PARQUET", f"The file cannot be read as Parquet: {str(e).splitlines()[0]}") from e
+            raise Refused(
+                "BAD_PARQUET", f"The file cannot be read as Parquet: {str(e).splitlines()[0]}"
+            ) from e
     return target
 
 
@@ -96,7 +100,9 @@ def is_plain(kind: pa.DataType) -> bool:
     if pa.types.is_dictionary(kind):
         kind = kind.value_type
     if pa.types.is_timestamp(kind):
-        return kind.tz is not None and kind.unit != "ns"  # a local time is none until somebody says of which zone
+        return (
+            kind.tz is not None and kind.unit != "ns"
+        )  # a local time is none until somebody says of which zone
     if pa.types.is_decimal(kind):
         return bool(kind.precision <= LARGEST)
     return any(is_one(kind) for is_one in PLAIN) and kind != pa.uint64()
@@ -110,14 +116,22 @@ PLAIN: tuple[Callable[[pa.DataType], bool], ...] = (
 
 def texts(values: pa.Array) -> pa.Array:
     """The values as texts: scalars as Arrow writes them, durations as ISO 8601 does, bytes as base64, the rest as JSON."""
-    if pa.types.is_timestamp(values.type) or pa.types.is_time(values.type) or pa.types.is_integer(values.type):
+    if (
+        pa.types.is_timestamp(values.type)
+        or pa.types.is_time(values.type)
+        or pa.types.is_integer(values.type)
+    ):
         return values.cast(pa.string())
     return pa.array([told(v) for v in map(plain, values)], pa.string())
 
 
 def told(value: Any) -> str | None:
     """A plain value as text: a text itself, anything else as JSON."""
-    return value if value is None or isinstance(value, str) else json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return (
+        value
+        if value is None or isinstance(value, str)
+        else json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    )
 
 
 def plain(value: pa.Scalar) -> Any:

@@ -349,9 +349,7 @@ def records_before(form: Csv, starts: tuple[int, ...], index: int) -> int:
     return max(starts[index] - form.header, 0)
 
 
-def _records_of_part(
-    part: Text, form: Csv, wanted: set[int], *, header: bool
-) -> dict[int, tuple[int, str]]:
+def _records_of_part(part: Text, form: Csv, wanted: set[int], *, header: bool) -> dict[int, tuple[int, str]]:
     """(first line, text) of some records of a part, by their number in it, from 1 without the header."""
     found: dict[int, tuple[int, str]] = {}
     taken: list[tuple[int, str]] = []

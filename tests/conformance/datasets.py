@@ -370,7 +370,7 @@ def hours(site: Site) -> None:
 
 def odd_hours(site: Site) -> None:
     """Hours that clocks show twice, and hours of which they leave out a half: each is one partition."""
-    changes = {
+    changes: dict[str, dict[str, tuple[str, ...]]] = {
         "Europe/Berlin": {
             "2026-10-25-02:00": ("2026-10-25T00:00:00Z", "2026-10-25T01:59:59Z"),
             "2026-10-25-03:00": ("2026-10-25T02:00:00Z",),

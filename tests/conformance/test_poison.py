@@ -36,7 +36,10 @@ def play(site: Site, shelf: str) -> View:
         site.land(sales, {odd.name: odd.body, "zz-clean.csv": csv(f"clean-{day},1,2026-03-01")}, day)
     site.land(sales, {"a.csv": csv("clean,1,2026-03-01")}, CLEAN)
     site.run(sales, CLEAN, *days)
-    later = {"later.csv": csv("later,2,2026-03-01"), "wider.csv": csv("wider,1,2026-03-01,e", header="id,amount,day,extra")}
+    later = {
+        "later.csv": csv("later,2,2026-03-01"),
+        "wider.csv": csv("wider,1,2026-03-01,e", header="id,amount,day,extra"),
+    }
     for day in (CLEAN, days[0]):
         site.land(sales, later, day)
     site.run(sales, CLEAN, *days)
@@ -52,7 +55,9 @@ def played(
 
     def of(engine: str, shelf: str) -> tuple[Site, View]:
         if (engine, shelf) not in known:
-            site = Site(tmp_path_factory.mktemp(f"{engine}-{shelf}"), engine, ENGINES[engine].engines(request))
+            site = Site(
+                tmp_path_factory.mktemp(f"{engine}-{shelf}"), engine, ENGINES[engine].engines(request)
+            )
             try:
                 known[engine, shelf] = site, play(site, shelf)
             except Exception as e:  # every test of the shelf fails by it, and none plays it again

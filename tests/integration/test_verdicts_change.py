@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from lakes import DAY, Dataset, View, actions, check_law, csv, gz, listing, make_dataset, put, run
+from lakes import DAY, View, actions, check_law, csv, gz, listing, make_dataset, put, run
 
-from lake_pipeline.flow import batches
+from lake_pipeline.datasets import Dataset
+from lake_pipeline.flow import rejects
 from lake_pipeline.formats import texts
 from lake_pipeline.storage import Lake
 
@@ -52,13 +53,13 @@ def test_a_forced_run_that_judges_otherwise_replaces_what_was_rejected(
 ) -> None:
     put(lake_folder, sales, "a.csv", csv("a1,1,2026-03-01", "a2,bad,2026-03-01"))
     run(lake_folder, sales)
-    make = batches.rejects.RowEntries.__call__
+    make = rejects.RowEntries.__call__
 
     def otherwise(self: Any, rows: Any) -> Any:
         for entry in make(self, rows):
             yield {**entry, "reasons": [{**r, "message": "said otherwise"} for r in entry["reasons"]]}
 
-    monkeypatch.setattr(batches.rejects.RowEntries, "__call__", otherwise)
+    monkeypatch.setattr(rejects.RowEntries, "__call__", otherwise)
     run(lake_folder, sales, force=True)
     (reject,) = check_law(lake_folder, sales).rejects("a.csv")
     assert [r["message"] for r in reject["reasons"]] == ["said otherwise"]
@@ -111,7 +112,9 @@ def test_a_reject_shows_its_own_text_and_line_in_a_big_file(
     rows = [spanning(n) if form == "many lines" else f"{n},{n % 900},2026-03-01" for n in range(700)]
     for n in (3, 4, 5):
         rows[n] = spanning(n) if form != "blank lines" else f"\n\n{rows[n]}"
-    bad = {n: f"bad-{n},bad,2026-03-01" for n in (0, 5, 150, 400, 699)} | {300: '"bad-300\n\n",bad,2026-03-01'}
+    bad = {n: f"bad-{n},bad,2026-03-01" for n in (0, 5, 150, 400, 699)} | {
+        300: '"bad-300\n\n",bad,2026-03-01'
+    }
     for n, row in bad.items():
         rows[n] = row
     header = 'id,amount,day,"of\ntwo"' if form == "spanning header" else "id,amount,day"

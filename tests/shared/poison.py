@@ -47,7 +47,9 @@ def parquet(table: pa.Table, **more: Any) -> bytes:
 
 def typed(name: str, values: pa.Array, extra: Any, code: str = "") -> Odd:
     """A file with an undeclared column of an Arrow type."""
-    return Odd(f"{name}.parquet", parquet(pa.table({"id": ID, "amount": AMOUNT, "extra": values})), code, extra=extra)
+    return Odd(
+        f"{name}.parquet", parquet(pa.table({"id": ID, "amount": AMOUNT, "extra": values})), code, extra=extra
+    )
 
 
 def named(name: str, *names: str, code: str = "", **more: Any) -> Odd:
@@ -146,7 +148,7 @@ CSV: tuple[Odd, ...] = (
     Odd("twice.csv", csv("odd,1,2026-03-01,2,3", header=HEADED + "more,more"), "HEADER_MISMATCH"),
     Odd("empty-name.csv", csv("odd,1,2026-03-01,x", header=HEADED), "HEADER_MISMATCH"),
     Odd("blank-name.csv", csv("odd,1,2026-03-01,x", header=HEADED + "  "), "HEADER_MISMATCH"),
-    Odd("line-break.csv", csv('odd,1,2026-03-01,x', header=HEADED + '"two\nlines"'), rescued={"two\nlines": "x"}),
+    Odd("line-break.csv", csv("odd,1,2026-03-01,x", header=HEADED + '"two\nlines"'), rescued={"two\nlines": "x"}),
     Odd("quotes.csv", csv("odd,1,2026-03-01,x", header=HEADED + '"a ""b"""')),
     Odd("bom.csv", b"\xef\xbb\xbf" + csv("odd,1,2026-03-01,x", header=HEADED + "extra"), extra="x"),
     *(

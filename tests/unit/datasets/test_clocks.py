@@ -16,7 +16,12 @@ from lake_pipeline.datasets import Dataset
 from lake_pipeline.datasets.partitioning import check_key, keys_between, misfit, runs_of
 from lake_pipeline.errors import UsageError
 
-ZONES = {"UTC": 0, "Europe/Berlin": 1, "America/New_York": 1, "Australia/Lord_Howe": 0}  # hours that clocks never show
+ZONES = {
+    "UTC": 0,
+    "Europe/Berlin": 1,
+    "America/New_York": 1,
+    "Australia/Lord_Howe": 0,
+}  # hours that clocks never show
 FIRST, LAST = datetime(2025, 1, 1), datetime(2026, 1, 1)
 
 
@@ -93,7 +98,9 @@ def test_the_second_of_two_hours_is_no_key(tmp_path: Path) -> None:
 
 def test_days_are_days_in_every_zone(tmp_path: Path) -> None:
     for zone in ZONES:
-        dataset = make_dataset(tmp_path, partitions={**DAILY, "start": "2025-01-01", "end": "2026-01-01", "timezone": zone})
+        dataset = make_dataset(
+            tmp_path, partitions={**DAILY, "start": "2025-01-01", "end": "2026-01-01", "timezone": zone}
+        )
         keys = list(defined(dataset).get_partition_keys())
         assert len(keys) == 365
         assert keys == keys_between(dataset.config.partitions, keys[0], keys[-1])
