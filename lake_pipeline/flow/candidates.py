@@ -25,7 +25,7 @@ from lake_pipeline.flow.undeclared import Undeclared
 from lake_pipeline.flow.unforeseen import about, passes
 from lake_pipeline.formats import delimited
 from lake_pipeline.formats.columnar import parquet_columns, with_plain_columns
-from lake_pipeline.formats.json_depth import DEEPEST, too_deep
+from lake_pipeline.formats.json_depth import DEEPEST, TOO_DEEP, depth, too_deep
 from lake_pipeline.formats.json_texts import array_fault
 from lake_pipeline.formats.packs import SMALL, Packs, on_disk
 from lake_pipeline.formats.spool import Refused, check_size, format_of, spool
@@ -282,13 +282,9 @@ def _named_structures(candidates: list[Candidate], json: JsonTexts) -> dict[str,
 
 def _shallow(candidate: Candidate) -> Candidate:
     """JSON Lines that no reader fails on for their depth; refused where a line is nested deeper."""
-    if not _is_json(candidate):
+    if not _is_json(candidate) or not too_deep(candidate.file.parts):
         return candidate
-    line = too_deep(candidate.file.parts)
-    if not line:
-        return candidate
-    message = f"Record {line} is nested deeper than {DEEPEST} levels; a file may not be."
-    return replace(candidate, shape=Reason("MALFORMED_JSON", message))
+    return replace(candidate, shape=Reason("MALFORMED_JSON", TOO_DEEP))
 
 
 def _json_lines(candidate: Candidate, json: JsonTexts) -> Candidate:
@@ -304,6 +300,8 @@ def _json_lines(candidate: Candidate, json: JsonTexts) -> Candidate:
     try:
         lines = json.json_array_to_lines(whole, target)
     except ValueError as e:
+        if depth(whole.read_bytes()) > DEEPEST + 1:
+            return replace(candidate, shape=Reason("MALFORMED_JSON", TOO_DEEP))
         fault = array_fault(whole) or e  # the same words, whatever engine found it
         return replace(
             candidate, shape=Reason("MALFORMED_JSON", f"The file is no JSON array of objects: {fault}")

@@ -10,6 +10,7 @@ import numpy as np
 from lake_pipeline.formats.packs import Text
 
 DEEPEST = 100
+TOO_DEEP = f"A record is nested deeper than {DEEPEST} levels, which no file may be."
 BLOCK = 1 << 20
 OPENING = np.zeros(256, np.int8)
 OPENING[[ord("["), ord("{")]] = 1
