@@ -6,12 +6,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from lake_pipeline.datasets import Dataset
+from lake_pipeline.flow.apart import apart
 from lake_pipeline.flow.audit import Verdict
 from lake_pipeline.flow.context import EMBEDDED, Engines, silent, working
 from lake_pipeline.flow.curate import Curated, curate
 from lake_pipeline.flow.inventory import earlier, inventory
 from lake_pipeline.flow.state import Manifest, Memory
-from lake_pipeline.flow.unforeseen import apart, said
+from lake_pipeline.flow.unforeseen import said
 from lake_pipeline.flow.validate import Validated, validate
 from lake_pipeline.storage import Lake
 

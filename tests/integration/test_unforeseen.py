@@ -12,7 +12,8 @@ from lake_pipeline.datasets import Dataset
 from lake_pipeline.engines.duckdb import DuckDB
 from lake_pipeline.errors import Transient
 from lake_pipeline.flow import candidates
-from lake_pipeline.flow.unforeseen import MOST, Unforeseen, apart
+from lake_pipeline.flow.apart import MOST, apart
+from lake_pipeline.flow.unforeseen import Unforeseen
 from lake_pipeline.storage import Lake
 from lake_pipeline.storage.tables import Tables
 
