@@ -278,7 +278,7 @@ QUARANTINE = {
     "source_uri": "the landed object",
     "source_version": "its version, or its etag where there are no versions",
     "_source": "the object's id; with `_record` it names the row in every zone",
-    "_record": "the record's number in the object, from 1; empty where records cannot be told apart",
+    "_record": "the record's number in the object, from 1; with gaps in delimited text above 32 MB that has records of several lines; empty where records cannot be told apart",
     "line": "the line in the file, from 1, where the format has lines and the row was rejected as it was read",
     "raw": "the row's text as it stands in the file; of a refused partition, the typed row as JSON",
     "rows": "1 for a row; for a file its records, 0 where they cannot be told",

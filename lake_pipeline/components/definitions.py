@@ -7,6 +7,7 @@ raises at the end, so that "backfill failed partitions" picks exactly those.
 """
 
 from collections.abc import Iterator, Mapping
+from datetime import datetime
 from typing import Any
 
 import dagster as dg
@@ -14,7 +15,7 @@ from dagster import AssetCheckSeverity
 
 from lake_pipeline.components import events, telling
 from lake_pipeline.components.sensors import dataset_schedule, job_name
-from lake_pipeline.datasets import Dataset
+from lake_pipeline.datasets import Dataset, clocks
 from lake_pipeline.datasets.loading import dataset_folders
 from lake_pipeline.datasets.partitioning import UNPARTITIONED
 from lake_pipeline.errors import LakeError, Transient
@@ -42,15 +43,20 @@ def partitions_definition(dataset: Dataset) -> dg.PartitionsDefinition | None:
     spec = dataset.config.partitions
     if spec.by == "none":
         return None
-    make: dict[str, Any] = {
-        "monthly": dg.MonthlyPartitionsDefinition,
-        "daily": dg.DailyPartitionsDefinition,
-        "hourly": dg.HourlyPartitionsDefinition,
-    }
-    start = spec.start if spec.by != "hourly" else f"{spec.start}-00:00"
-    end = spec.end and (spec.end if spec.by != "hourly" else f"{spec.end}-00:00")
-    ahead = {} if spec.end else {"end_offset": 1}
-    return make[spec.by](start_date=start, end_date=end or None, timezone=spec.timezone, **ahead)  # type: ignore[no-any-return]
+    ahead: dict[str, Any] = {} if spec.end else {"end_offset": 1}
+    if spec.by == "hourly":
+        year = datetime.fromisoformat(spec.start).year
+        return dg.HourlyPartitionsDefinition(
+            start_date=f"{spec.start}-00:00",
+            end_date=f"{spec.end}-00:00" if spec.end else None,
+            timezone=clocks.dagsters_zone(spec.timezone, year),
+            exclusions=clocks.shown_again(spec.timezone, year) or None,
+            **ahead,
+        )
+    make: dict[str, Any] = {"monthly": dg.MonthlyPartitionsDefinition, "daily": dg.DailyPartitionsDefinition}
+    return make[spec.by](  # type: ignore[no-any-return]
+        start_date=spec.start, end_date=spec.end or None, timezone=spec.timezone, **ahead
+    )
 
 
 def key(zone: str, name: str) -> dg.AssetKey:

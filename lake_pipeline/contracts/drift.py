@@ -6,6 +6,7 @@ Parquet file has types too, and they are compared down into objects and arrays.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
@@ -33,6 +34,7 @@ Kind = Literal[
     "column_missing",
     "required_column_missing",
     "column_duplicated",
+    "column_case_changed",
     "columns_reordered",
     "type_changed",
     "nested_changed",
@@ -54,6 +56,7 @@ CARRIERS: dict[type, tuple[type[dt.DataType], ...]] = {
 # Types of which the source itself says nothing: an all-NULL column, schemaless JSON, an unknown type.
 SAYS_NOTHING = (dt.Null, dt.JSON, dt.Unknown)
 NESTED = (dt.Struct, dt.Array, dt.Map)
+MOST_ADDED = 1000  # a file with more columns that nobody declared has data where names should be
 
 
 @dataclass(frozen=True)
@@ -95,9 +98,11 @@ def _types(observed: Observed) -> dict[str, dt.DataType]:
 
 
 def _duplicated(names: tuple[str, ...]) -> Iterator[DriftEvent]:
+    times = Counter(name.casefold() for name in names)
     for name in dict.fromkeys(names):
-        if names.count(name) > 1:
-            detail = f'"{name}" stands {names.count(name)} times in the file; which one is meant is open.'
+        if times[name.casefold()] > 1:
+            many = f"{times[name.casefold()]} times in the file, but for its case"
+            detail = f'"{name}" stands {many}; which one is meant is open.'
             yield DriftEvent("column_duplicated", name, detail, breaking=True)
 
 
@@ -115,16 +120,36 @@ def _missing(contract: Contract, names: tuple[str, ...]) -> Iterator[DriftEvent]
 
 
 def _added(contract: Contract, names: tuple[str, ...]) -> Iterator[DriftEvent]:
-    known = [column.name for column in contract.columns]
-    for name in dict.fromkeys(names):
-        if name in known:
+    known = {column.name: column.name.casefold() for column in contract.columns}
+    folded = {fold: name for name, fold in known.items()}
+    added = [name for name in dict.fromkeys(names) if name not in known]
+    if len(added) > MOST_ADDED:
+        detail = f"{len(added)} columns are not in the contract, for example {shown(added[0])}; at most {MOST_ADDED} may be."
+        yield DriftEvent("column_added", "", detail, breaking=True)
+        return
+    for name in added:
+        meant = folded.get(name.casefold())
+        if meant is not None:
+            detail = f'Column "{name}" is "{meant}" in the contract; is it meant, whose case differs?'
+            yield DriftEvent("column_case_changed", name, detail, breaking=True)
             continue
-        detail = f'Column "{name}" is not in the contract.{did_you_mean(name, known)}'
-        breaking = contract.drift.additive == "refuse"
-        if contract.drift.additive == "keep" and name.startswith(RESERVED_PREFIX):
-            detail += " It cannot be kept: names that begin with _ belong to the lake's lineage columns."
-            breaking = True
-        yield DriftEvent("column_added", name, detail, breaking)
+        detail = f'Column "{shown(name)}" is not in the contract.{did_you_mean(name, known)}'
+        why = _unusable(name, contract.drift)
+        yield DriftEvent("column_added", name, detail + why, bool(why) or contract.drift.additive == "refuse")
+
+
+def shown(name: str) -> str:
+    """A column's name for a message: its beginning, where it is long."""
+    return name if len(name) <= 100 else f"{name[:100]}…"
+
+
+def _unusable(name: str, policy: DriftPolicy) -> str:
+    """Why a file with an undeclared column of that name cannot be read; empty where it can."""
+    if not name.strip() or "\0" in name:
+        return " It cannot be read: a name must have a character that is seen, and no NUL."
+    if policy.additive == "keep" and name.startswith(RESERVED_PREFIX):
+        return " It cannot be kept: names that begin with _ belong to the lake's lineage columns."
+    return ""
 
 
 def _reordered(contract: Contract, names: tuple[str, ...]) -> Iterator[DriftEvent]:

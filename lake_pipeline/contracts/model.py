@@ -131,7 +131,12 @@ class DriftPolicy:
     A missing required column always refuses the file; no policy can allow it.
 
     - `additive`, a column the contract does not have: `keep` it in validated, `ignore` it, or
-      `refuse` the file.
+      `refuse` the file. A kept column has the type of its first file where that is text, a boolean, a date, an instant,
+      or a number; all else of Parquet is text: times of nanoseconds or without a zone, unsigned 64 bits, bytes (base64),
+      durations (ISO 8601), lists and objects (JSON). Where a later file has another type, or a name that differs in its
+      case or that no catalog takes, its values are in `_rescued`, row by row. In any case these refuse the file: a name
+      that differs from one of the contract, or of the file, in its case only; one without a character that is seen, or
+      with a NUL; and more than 1000 such columns.
     - `missing_optional`, an optional column is absent: `fill` it with NULL, or `refuse` the file.
     - `types`, a column of another type: `coerce` what is safe and keep the original in `_rescued`
       (the rest are row rejects), or `strict`: refuse the file.

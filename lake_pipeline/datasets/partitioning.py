@@ -1,7 +1,7 @@
 """Partition keys, their windows in time, and the path template that maps objects to them.
 
 Keys are Dagster's: ``2013-11-03`` (daily), ``2013-11-03-14:00`` (hourly), ``2013-11-01`` (monthly), and
-``all`` for a dataset without partitions.
+``all`` for a dataset without partitions. An hour is one that clocks show: see `lake_pipeline.datasets.clocks`.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
-from zoneinfo import ZoneInfo
 
+from lake_pipeline.datasets.clocks import exists
 from lake_pipeline.datasets.config import Partitions
 from lake_pipeline.errors import UsageError
 
@@ -129,12 +129,21 @@ class Template:
         """The key under which a file `name` of a partition lands."""
         text = self.text
         if self.by != "none":
-            moment = datetime.strptime(partition, KEY_FORMAT[self.by])
+            moment = moment_of(self.by, partition)
             for field, (_, code) in FIELDS.items():
                 text = text.replace(f"{{{field}}}", moment.strftime(code))
         if self.named and "*" not in text:
             return text
         return text.rpartition("/")[0] + "/" + name
+
+
+def moment_of(by: str, key: str) -> datetime:
+    """The start of a partition's window as clocks show it; raises `UsageError` for what is no key."""
+    try:
+        return datetime.strptime(key, KEY_FORMAT[by])
+    except ValueError as e:
+        example = datetime(2026, 3, 1).strftime(KEY_FORMAT[by])
+        raise UsageError(f'"{key}" is no {by} partition; write it like "{example}".') from e
 
 
 def check_key(partitions: Partitions, key: str) -> str:
@@ -158,16 +167,6 @@ def check_key(partitions: Partitions, key: str) -> str:
             f'"{key}" does not exist in {partitions.timezone}: clocks went forward over that hour.'
         )
     return floor(partitions.by, moment).strftime(fmt)
-
-
-def exists(hour: datetime, timezone: str) -> bool:
-    """Whether clocks in the time zone ever show that hour.
-
-    >>> exists(datetime(2026, 3, 29, 2), "Europe/Berlin"), exists(datetime(2026, 10, 25, 2), "Europe/Berlin")
-    (False, True)
-    """
-    local = hour.replace(tzinfo=ZoneInfo(timezone))
-    return local.astimezone(UTC).astimezone(ZoneInfo(timezone)).replace(tzinfo=None) == hour
 
 
 def misfit(partitions: Partitions, key: str) -> str:

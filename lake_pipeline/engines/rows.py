@@ -36,9 +36,10 @@ WINDOW_UNIT = {"monthly": "M", "daily": "D", "hourly": "h"}
 class RowRules:
     """What a row of a dataset must satisfy, as far as it can be said row by row.
 
-    columns: the contract's, under their landed names. extra: further columns to keep as they are.
+    columns: the contract's, under their landed names. extra: further columns to keep, see `kept_type`.
     coerce: whether a coercible text is taken (and rescued) or rejected.
-    keep_original: columns whose original text is always rescued (nested ones with unknown fields).
+    keep_original: columns whose original text is always rescued: nested ones with unknown fields, and those that are
+    neither the contract's nor `extra`.
     """
 
     columns: tuple[Column, ...]
@@ -104,7 +105,8 @@ def _typed(raw: Expr, rules: RowRules, dialect: Dialect) -> tuple[Expr, dict[str
     cells = raw.select(
         *(made.value.name(name) for name, made in casts.items()),
         *(made.canonical.name(f"_canonical_{name}") for name, made in casts.items()),
-        *(raw[name] for name in (*rules.extra, *LINEAGE, "_sound")),
+        *(raw[name].cast(kept_type(raw[name].type())).name(name) for name in rules.extra),
+        *(raw[name] for name in (*LINEAGE, "_sound")),
         *(raw[name].name(column) for name, column in originals.items()),
     )
     cells = dialect.apart(cells)
@@ -118,7 +120,22 @@ def _typed(raw: Expr, rules: RowRules, dialect: Dialect) -> tuple[Expr, dict[str
         kept = column.name in rules.keep_original
         if rules.coerce and (kept or not always(casts[column.name].canonical)):
             flags[f"_coerced_{column.name}"] = there & value.notnull() & (True if kept else ~canonical)
+    known = {c.name for c in rules.columns}
+    for name in rules.keep_original:
+        if name not in known:
+            flags[f"_coerced_{name}"] = _there(cells[originals[name]])
     return dialect.apart(cells.mutate(**flags)), originals
+
+
+def kept_type(kind: dt.DataType) -> dt.DataType:
+    """The type in which validated keeps an undeclared column: every width of a number in its widest."""
+    if kind.is_integer():
+        return dt.int64
+    if kind.is_floating():
+        return dt.float64
+    if kind.is_timestamp():
+        return dt.Timestamp("UTC", 6)
+    return dt.string if kind.is_null() else kind(nullable=True)
 
 
 def _there(cell: Expr) -> Expr:

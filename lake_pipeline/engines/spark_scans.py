@@ -123,6 +123,8 @@ def _spark_type(type_: dt.DataType) -> dt.DataType:
     nullable = type_(nullable=True)
     if type_.is_unsigned_integer():
         return dt.Decimal(20, 0) if type_.nbytes == 8 else dt.int64
+    if type_.is_float16():
+        return dt.float32
     if type_.is_time() or type_.is_uuid() or type_.is_interval():
         return dt.string
     if isinstance(type_, dt.Struct):

@@ -18,7 +18,7 @@ from lake_pipeline.engines.parts import OutputFile
 from lake_pipeline.flow import quarantine, rejects
 from lake_pipeline.flow.candidates import Candidate, Look, refuse_duplicates, with_columns
 from lake_pipeline.flow.context import Step, Work
-from lake_pipeline.flow.files import keep_files, place_all, put, schema_of
+from lake_pipeline.flow.files import keep_files, place_all, schema_of
 from lake_pipeline.flow.scan import Scan, Scanned, malformed, scan
 from lake_pipeline.flow.state import Entry, ObjectReceipt, Receipt
 from lake_pipeline.storage.lake import partition_folder
@@ -37,10 +37,14 @@ class Todo:
 
 @dataclass(frozen=True)
 class Request:
-    """What is to be validated. known: (partition + sha256) → key, of content that must not come again."""
+    """What is to be validated. known: (partition + sha256) → key, of content that must not come again.
+
+    columns: of the table so far, with their types.
+    """
 
     batches: tuple[Todo, ...]
     known: Mapping[str, str]
+    columns: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass
@@ -79,7 +83,7 @@ def rules_hash(work: Work) -> str:
 
 def compute(work: Work, request: Request) -> Computed:
     """Validate batches, and put their data files in place."""
-    candidates = candidates_of(work, request.batches, request.known)
+    candidates = candidates_of(work, request)
     batches = fill(work, request.batches, scan(work, candidates))
     schema, rules = schema_of(work, [f for b in batches for f in b.good]), rules_hash(work)
     columns = b64encode(schema.serialize().to_pybytes()).decode() if schema else ""
@@ -89,13 +93,13 @@ def compute(work: Work, request: Request) -> Computed:
 STEP = Step("validate", compute, Request, Computed)
 
 
-def candidates_of(work: Work, batches: Iterable[Todo], known: Mapping[str, str]) -> list[Candidate]:
+def candidates_of(work: Work, request: Request) -> list[Candidate]:
     """Every object of the batches where the engine reads it, judged as a file, its columns known."""
-    entries = [(entry, batch.partition) for batch in batches for entry in batch.entries]
+    entries = [(entry, batch.partition) for batch in request.batches for entry in batch.entries]
     candidates = work.engine.near(Look(work.lake.zone("raw"), work.dataset), entries)
     if work.dataset.config.duplicate_content == "quarantine":
-        candidates = refuse_duplicates(candidates, known)
-    return with_columns(candidates, work.dataset)
+        candidates = refuse_duplicates(candidates, request.known)
+    return with_columns(candidates, work.dataset, request.columns)
 
 
 def fill(work: Work, todo: Iterable[Todo], scanned: Scanned) -> list[Batch]:
@@ -157,10 +161,8 @@ def receipt_of(work: Work, batch: Batch, rules: str) -> Receipt:
     stem = f"{work.dataset.name}/data/{partition_folder(batch.partition)}/{batch.id}"
     good = place_all(work, "validated", stem, batch.good)
     bad = place_all(work, "quarantine", stem, batch.more_rejected)
-    if (
-        batch.rejected
-    ):  # its entries name their run: a run that is repeated is to find the file of the one before
-        bad.append(put(work.lake.zone("quarantine"), f"{stem}.parquet", batch.rejected))
+    if batch.rejected:
+        bad += place_all(work, "quarantine", stem, [batch.rejected])
     ordered = sorted(batch.candidates, key=lambda c: (c.entry.modified, c.entry.key))
     return Receipt(
         dataset=work.dataset.name,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
@@ -12,16 +12,20 @@ from typing import TypeAlias
 import ibis
 import ibis.expr.datatypes as dt
 import ibis.expr.schema as sch
-import pyarrow as pa
 import pyarrow.parquet as pq
 
-from lake_pipeline.contracts import Array, Contract, DriftEvent, Object, classify
+from lake_pipeline.contracts import Contract, DriftEvent, classify
 from lake_pipeline.datasets import Dataset
 from lake_pipeline.datasets.config import Csv, Json, Jsonl, Parquet
 from lake_pipeline.engines.engine import JsonTexts, Place
 from lake_pipeline.flow.context import tell
+from lake_pipeline.flow.nested import nested_events
 from lake_pipeline.flow.state import Entry
+from lake_pipeline.flow.undeclared import Undeclared
+from lake_pipeline.flow.unforeseen import about, passes
 from lake_pipeline.formats import delimited
+from lake_pipeline.formats.columnar import parquet_columns, with_plain_columns
+from lake_pipeline.formats.json_depth import DEEPEST, TOO_DEEP, depth, too_deep
 from lake_pipeline.formats.json_texts import array_fault
 from lake_pipeline.formats.packs import SMALL, Packs, on_disk
 from lake_pipeline.formats.spool import Refused, check_size, format_of, spool
@@ -41,7 +45,8 @@ TASK_FILES = 32  # that a thread takes at once
 class Candidate:
     """One object that is being validated. Either it is spooled and has columns, or it is refused.
 
-    shape: what its own text says of its columns, for formats that say it everywhere and not in a header.
+    shape: what its own text says of its columns, for formats that say it everywhere and not in a header. kept_whole:
+    columns of which ``_rescued`` has the original text in every row.
     """
 
     entry: Entry
@@ -52,14 +57,14 @@ class Candidate:
     drift: tuple[DriftEvent, ...] = ()
     refused: Reason | None = None
     repaired: delimited.Repaired | None = None
-    nested_extra: tuple[str, ...] = ()
+    kept_whole: tuple[str, ...] = ()
     records: int = 0
     valid: int = 0
 
     @property
     def layout(self) -> tuple[object, ...]:
         """What candidates that share a scan have in common."""
-        return self.file.format, tuple(self.schema.items()), self.nested_extra
+        return self.file.format, tuple(self.schema.items()), self.kept_whole
 
     @property
     def file(self) -> Spooled:
@@ -91,7 +96,8 @@ class Look:
         for candidate in spool_all(self.store, self.dataset, entries, place):
             tell("reading", len(found), len(entries))
             found.append(candidate)
-        return [_kept(c, place) for c in with_shapes(found, place.json)]
+        declared = {c.name for c in self.dataset.landed_columns}
+        return [_kept(c, place) for c in with_shapes(found, declared, place.json)]
 
 
 def _kept(candidate: Candidate, place: Place) -> Candidate:
@@ -189,19 +195,21 @@ def refuse_duplicates(candidates: list[Candidate], known: Mapping[str, str]) -> 
     return out
 
 
-def with_shapes(candidates: list[Candidate], json: JsonTexts) -> list[Candidate]:
-    """Look into the files whose columns are not named by a header."""
-    candidates = [_json_lines(c, json) for c in candidates]
-    structures = _json_structures([c for c in candidates if _is_json(c)], json)
+def with_shapes(candidates: list[Candidate], declared: Collection[str], json: JsonTexts) -> list[Candidate]:
+    """Look into the files whose columns are not named by a header. declared: the columns that the contract has."""
+    candidates = [_lines(c, json) for c in candidates]
+    structures = _named_structures([c for c in candidates if _is_json(c)], json)
     return [
-        replace(c, shape=structures.get(c.entry.id, {})) if _is_json(c) else _parquet(c) for c in candidates
+        replace(c, shape=structures.get(c.entry.id, {})) if _is_json(c) else _parquet(c, declared)
+        for c in candidates
     ]
 
 
-def with_columns(candidates: list[Candidate], dataset: Dataset) -> list[Candidate]:
-    """Classify how the columns of every candidate differ from the contract."""
+def with_columns(candidates: list[Candidate], dataset: Dataset, there: Mapping[str, str]) -> list[Candidate]:
+    """Classify how the columns of every candidate differ from the contract. there: the columns of validated so far."""
     headers = Headers(landed_contract(dataset))
-    return [c if c.spooled is None or c.refused else _columned(c, headers) for c in candidates]
+    undeclared = Undeclared(headers.contract, there)
+    return [c if c.spooled is None or c.refused else _columned(c, headers, undeclared) for c in candidates]
 
 
 class Headers:
@@ -238,18 +246,45 @@ def _is_json(candidate: Candidate) -> bool:
     return ready and isinstance(candidate.file.format, Jsonl | Json)
 
 
-def _parquet(candidate: Candidate) -> Candidate:
-    """A Parquet file with its schema and its number of records."""
+def _parquet(candidate: Candidate, declared: Collection[str]) -> Candidate:
+    """A Parquet file with its schema and its number of records, its undeclared columns in plain types."""
     spooled = candidate.spooled
     if spooled is None or candidate.refused or not isinstance(spooled.format, Parquet):
         return candidate
     path = on_disk(spooled.parts[0])
     try:
-        columns = parquet_columns(path)
+        with about(candidate.entry.key):
+            path = with_plain_columns(path, declared)
+            columns = parquet_columns(path)
     except Refused as e:
         return replace(candidate, shape=e.reason)
     lines = int(pq.read_metadata(path).num_rows)
-    return replace(candidate, shape=columns, spooled=replace(spooled, lines=lines))
+    return replace(candidate, shape=columns, spooled=replace(spooled, parts=(path,), lines=lines))
+
+
+def _lines(candidate: Candidate, json: JsonTexts) -> Candidate:
+    with about(candidate.entry.key):
+        return _shallow(_json_lines(candidate, json))
+
+
+def _named_structures(candidates: list[Candidate], json: JsonTexts) -> dict[str, dict[str, object]]:
+    """The structures of all files at once; an error names the file that has it."""
+    try:
+        return _json_structures(candidates, json)
+    except Exception as e:
+        if passes(e):
+            raise
+        for candidate in candidates:
+            with about(candidate.entry.key):
+                _json_structures([candidate], json)
+        raise
+
+
+def _shallow(candidate: Candidate) -> Candidate:
+    """JSON Lines that no reader fails on for their depth; refused where a line is nested deeper."""
+    if not _is_json(candidate) or not too_deep(candidate.file.parts):
+        return candidate
+    return replace(candidate, shape=Reason("MALFORMED_JSON", TOO_DEEP))
 
 
 def _json_lines(candidate: Candidate, json: JsonTexts) -> Candidate:
@@ -265,6 +300,8 @@ def _json_lines(candidate: Candidate, json: JsonTexts) -> Candidate:
     try:
         lines = json.json_array_to_lines(whole, target)
     except ValueError as e:
+        if depth(whole.read_bytes()) > DEEPEST + 1:
+            return replace(candidate, shape=Reason("MALFORMED_JSON", TOO_DEEP))
         fault = array_fault(whole) or e  # the same words, whatever engine found it
         return replace(
             candidate, shape=Reason("MALFORMED_JSON", f"The file is no JSON array of objects: {fault}")
@@ -288,7 +325,7 @@ def landed_contract(dataset: Dataset) -> Contract:
     return replace(dataset.contract, columns=dataset.landed_columns)
 
 
-def _columned(candidate: Candidate, headers: Headers) -> Candidate:
+def _columned(candidate: Candidate, headers: Headers, undeclared: Undeclared) -> Candidate:
     contract, spooled, shape = headers.contract, candidate.file, candidate.shape
     if isinstance(shape, Reason):
         return candidate.refuse(shape)
@@ -301,19 +338,20 @@ def _columned(candidate: Candidate, headers: Headers) -> Candidate:
             if not shape:
                 raise Refused("MALFORMED_JSON", "No line of the file is a JSON object with a key.")
             columns = ibis.schema(dict.fromkeys(shape, "string"))
-            events = (*classify(contract, tuple(shape), ordered=False), *_nested(contract, shape))
+            events = (*classify(contract, tuple(shape), ordered=False), *nested_events(contract, shape))
     except Refused as e:
         return candidate.refuse(e.reason, _records(spooled))
-    candidate = replace(candidate, columns=columns, drift=events, nested_extra=_rescued_whole(events))
+    candidate = replace(candidate, columns=columns, drift=events)
     breaking = [e for e in events if e.breaking]
     if breaking:
         code = "HEADER_MISMATCH" if breaking[0].kind in HEADER_KINDS else "BREAKING_DRIFT"
-        message = " ".join(e.detail for e in breaking)
+        message = " ".join(e.detail for e in breaking[:SHOWN])
         return candidate.refuse(Reason(code, message), _records(spooled))
-    return candidate
+    return replace(candidate, kept_whole=(*_rescued_whole(events), *undeclared.aside(columns)))
 
 
-HEADER_KINDS = ("required_column_missing", "column_duplicated")
+HEADER_KINDS = ("required_column_missing", "column_duplicated", "column_case_changed")
+SHOWN = 20  # differences that a refusal names
 
 
 def _records(spooled: Spooled) -> int:
@@ -334,14 +372,6 @@ def _rescued_whole(events: Iterable[DriftEvent]) -> tuple[str, ...]:
     )
 
 
-def parquet_columns(path: Path) -> ibis.Schema:
-    """The columns and types of a Parquet file; raises `Refused` for one that is none."""
-    try:
-        return ibis.Schema.from_pyarrow(pq.read_schema(path))
-    except (pa.ArrowException, OSError, ValueError, NotImplementedError) as e:
-        raise Refused("BAD_PARQUET", f"The file cannot be read as Parquet: {str(e).splitlines()[0]}") from e
-
-
 def readable(columns: sch.Schema) -> sch.Schema:
     """Columns in types that engines have: one of nothing but NULL, which Parquet stores as INT32, is that."""
     return sch.Schema({name: _typed(type_) for name, type_ in columns.items()})
@@ -353,33 +383,3 @@ def _typed(type_: dt.DataType) -> dt.DataType:
     if isinstance(type_, dt.Array):
         return dt.Array(_typed(type_.value_type))
     return dt.int32 if type_.is_null() else type_
-
-
-def parquet_fault(path: Path) -> str:
-    """Why the data of a Parquet file cannot be read; nothing where it can."""
-    try:
-        for _ in pq.ParquetFile(path).iter_batches():
-            pass
-    except (pa.ArrowException, OSError, ValueError) as e:
-        return str(e).splitlines()[0]
-    return ""
-
-
-def _nested(contract: Contract, structure: Mapping[str, object]) -> Iterator[DriftEvent]:
-    """Structural drift of JSON values: fields added to or missing from objects, by the file's structure."""
-    nested = [c for c in contract.columns if isinstance(c.type, Object | Array) and c.name in structure]
-    for column in nested:
-        seen = _json_type(structure[column.name])
-        narrowed = replace(contract, columns=(column,))
-        for event in classify(narrowed, {column.name: seen}, ordered=False):
-            if event.kind == "nested_changed":
-                yield event
-
-
-def _json_type(structure: object) -> dt.DataType:
-    """DuckDB's structure of a JSON value as an Ibis type; scalars say nothing of themselves."""
-    if isinstance(structure, dict):
-        return dt.Struct({k: _json_type(v) for k, v in structure.items()}) if structure else dt.JSON()
-    if isinstance(structure, list):
-        return dt.Array(_json_type(structure[0])) if structure else dt.JSON()
-    return dt.JSON()

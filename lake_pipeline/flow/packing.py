@@ -14,9 +14,10 @@ from pathlib import Path
 from lake_pipeline.datasets.config import Csv
 from lake_pipeline.engines.parts import Part, PartFile, PartResult
 from lake_pipeline.flow.candidates import Candidate
+from lake_pipeline.formats import delimited
 from lake_pipeline.formats.delimited import lines_are_records
 from lake_pipeline.formats.packs import PACK_BYTES, Piece, Text, on_disk, read_pieces, size_of
-from lake_pipeline.formats.texts import PART_BYTES
+from lake_pipeline.formats.texts import PART_BYTES, Spooled
 
 PART_FILES = 2000
 PACK_FILES = 5000
@@ -69,9 +70,16 @@ def _own_parts(candidate: Candidate) -> Iterator[Part]:
     paths = (repaired.path,) if repaired else spooled.parts
     for index, path in enumerate(paths):
         skip = has_header and index == 0 and repaired is None
-        before = 0 if repaired else max(spooled.starts[index] - has_header, 0)
+        before = 0 if repaired else records_before(spooled, index)
         file = PartFile(whole(path), candidate.entry.id, candidate.partition, skip, before)
         yield Part((file,), spooled.format, candidate.schema, repaired.longest if repaired else 0)
+
+
+def records_before(spooled: Spooled, index: int) -> int:
+    """After which number the records of a part are counted."""
+    if isinstance(spooled.format, Csv):
+        return delimited.records_before(spooled.format, spooled.starts, index)
+    return spooled.starts[index]
 
 
 def whole(text: Text) -> Text:

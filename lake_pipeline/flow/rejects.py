@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -20,14 +21,21 @@ from lake_pipeline.formats import delimited
 from lake_pipeline.reasons import INGEST_VALIDATION, Reason
 from lake_pipeline.storage import ObjectStore
 
+OF_A_RUN = ("run_id", "first_seen", "last_seen")
+
 
 class RejectWriter:
-    """Collects the quarantine entries of one batch of a partition into one Parquet file."""
+    """Collects the quarantine entries of one batch of a partition into one Parquet file.
+
+    Its content is named by what was rejected and why: a run that is repeated finds the file of the one before, and
+    another verdict about the same objects is another file.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._writer: pq.ParquetWriter | None = None
         self._rows = 0
+        self._content = hashlib.sha256()
 
     def write(self, entries: list[dict[str, Any]]) -> None:
         """Append entries; the file exists from the first on."""
@@ -36,15 +44,18 @@ class RejectWriter:
         if self._writer is None:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             self._writer = pq.ParquetWriter(self._path, quarantine.SCHEMA, compression="zstd")
-        self._writer.write_table(pa.Table.from_pylist(entries, quarantine.SCHEMA))
+        table = pa.Table.from_pylist(entries, quarantine.SCHEMA)
+        self._writer.write_table(table)
         self._rows += len(entries)
+        for batch in table.drop_columns(OF_A_RUN).to_batches():
+            self._content.update(batch.serialize())
 
     def close(self, partition: str) -> OutputFile | None:
         """Finish; the file, or None when there was nothing to write."""
         if self._writer is None:
             return None
         self._writer.close()
-        return OutputFile(self._path, partition, self._rows)
+        return OutputFile(self._path, partition, self._rows, self._content.hexdigest()[:16])
 
 
 @dataclass(frozen=True)
@@ -142,7 +153,7 @@ def locate(candidate: Candidate, records: list[int]) -> dict[int, tuple[int | No
         texts = delimited.raw_lines(spooled.parts, wanted, spooled.starts)
         return {n: (span.start, "\n".join(texts[line] for line in span)) for n, span in spans.items()}
     if candidate.records != spooled.lines - int(form.header):
-        return dict(delimited.raw_records(spooled.parts, form, records))
+        return dict(delimited.raw_records(spooled.parts, form, records, spooled.starts))
     offset = int(form.header)
     texts = delimited.raw_lines(spooled.parts, [n + offset for n in records], spooled.starts)
     return {line - offset: (line, text) for line, text in texts.items()}

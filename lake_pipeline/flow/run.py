@@ -6,11 +6,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from lake_pipeline.datasets import Dataset
+from lake_pipeline.flow.apart import apart
 from lake_pipeline.flow.audit import Verdict
 from lake_pipeline.flow.context import EMBEDDED, Engines, silent, working
 from lake_pipeline.flow.curate import Curated, curate
 from lake_pipeline.flow.inventory import earlier, inventory
 from lake_pipeline.flow.state import Manifest, Memory
+from lake_pipeline.flow.unforeseen import said
 from lake_pipeline.flow.validate import Validated, validate
 from lake_pipeline.storage import Lake
 
@@ -21,7 +23,7 @@ STAGES = ("raw", "validated", "quarantine", "curated")
 class Result:
     """What a run did to each partition. A partition in which nothing ever landed is in none of them.
 
-    unready: why a partition could not be worked on, by its producer's manifest.
+    unready: why a partition could not be worked on: its producer's manifest, or an error that nobody foresaw.
     """
 
     partitions: tuple[str, ...]
@@ -53,11 +55,49 @@ def run_stages(
     engines: Engines = EMBEDDED,
     about: Mapping[str, str] | None = None,
 ) -> Result:
-    """Run the named stages; those left out are taken as an earlier run left them. about: see `Work`."""
-    keys = list(partitions)
+    """Run the named stages; those left out are taken as an earlier run left them. about: see `Work`.
+
+    Where an error that nobody foresaw hits several partitions, those that do not have it are run without the others.
+    """
+    before = {p: m.number for p, m in Memory(lake, dataset).manifests(partitions).items()}
+
+    def some(keys: list[str]) -> Result:
+        return together(lake, dataset, keys, stages, run_id, force, say=say, engines=engines, about=about)
+
+    results, errors = apart(some, partitions)
+    for partition, error in errors.items():
+        say(f"{dataset.name} {partition}: {said(error)}")
+    failed = {p: f"{dataset.name} {p} failed: {said(e)}" for p, e in errors.items()}
+    return joined(results, before, failed)
+
+
+def joined(results: Sequence[Result], before: Mapping[str, int], failed: Mapping[str, str]) -> Result:
+    """What was done to all partitions."""
+    return Result(
+        tuple(p for r in results for p in r.partitions),
+        {p: m for r in results for p, m in r.manifests.items()},
+        {p: v for r in results for p, v in r.validated.items()},
+        {p: c for r in results for p, c in r.curated.items()},
+        before,
+        {**{p: why for r in results for p, why in r.unready.items()}, **failed},
+    )
+
+
+def together(
+    lake: Lake,
+    dataset: Dataset,
+    keys: list[str],
+    stages: Sequence[str],
+    run_id: str,
+    force: bool,
+    *,
+    say: Callable[[str], None],
+    engines: Engines,
+    about: Mapping[str, str] | None,
+) -> Result:
+    """Run the stages of all partitions in shared scans and commits, with an engine and a scratch folder of their own."""
     with working(lake, dataset, run_id, engines=engines, force=force, about=about) as work:
         memory = Memory(lake, dataset)
-        before = {p: m.number for p, m in memory.manifests(keys).items()}
         taken = inventory(lake, dataset, keys, run_id) if "raw" in stages else earlier(memory, keys, run_id)
         manifests = taken.manifests
         say(f"{dataset.name}: {len(manifests)} of {len(keys)} partitions have landed objects")
@@ -73,4 +113,4 @@ def run_stages(
         for one in curated.values():
             if not one.fine:
                 say(f"{dataset.name} {one.partition}: {one.action}: {'; '.join(one.outcome.reasons)}")
-    return Result(tuple(manifests), manifests, validated, curated, before, taken.unready)
+    return Result(tuple(manifests), manifests, validated, curated, {}, taken.unready)

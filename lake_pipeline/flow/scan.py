@@ -17,10 +17,12 @@ from lake_pipeline.engines.engine import Place
 from lake_pipeline.engines.parts import Part, PartResult
 from lake_pipeline.engines.rows import RowRules
 from lake_pipeline.errors import Terminal
-from lake_pipeline.flow.candidates import Candidate, parquet_fault
+from lake_pipeline.flow.candidates import Candidate
 from lake_pipeline.flow.context import Work
-from lake_pipeline.flow.packing import gathered, holds, parts_of, taken_apart, write_pack
+from lake_pipeline.flow.packing import files_of, gathered, holds, parts_of, taken_apart, write_pack
+from lake_pipeline.flow.unforeseen import about, passes
 from lake_pipeline.formats import delimited
+from lake_pipeline.formats.columnar import parquet_fault
 from lake_pipeline.formats.packs import on_disk
 from lake_pipeline.reasons import Reason
 
@@ -86,7 +88,7 @@ def run(work: Work, parts: list[Part], candidates: Mapping[str, Candidate]) -> l
         rules = row_rules(work, part, candidates[part.files[0].source])
         if part.pack:
             return packed(part, rules)
-        result = work.engine.validate(part, rules)
+        result = judged(work, part, rules, candidates)
         if len(part.files) > 1 and len(result.broken) == len(part.files):
             return [s for f in part.files for s in one(replace(part, files=(f,)))]
         return [Scan(part, rules, result)]
@@ -94,7 +96,7 @@ def run(work: Work, parts: list[Part], candidates: Mapping[str, Candidate]) -> l
     def packed(part: Part, rules: RowRules) -> list[Scan]:
         assert part.pack is not None
         write_pack(part, candidates)
-        result = work.engine.validate(part, rules)
+        result = judged(work, part, rules, candidates)
         part.pack.unlink()
         if holds(part, result, candidates):
             return [Scan(part, rules, result)]
@@ -104,18 +106,40 @@ def run(work: Work, parts: list[Part], candidates: Mapping[str, Candidate]) -> l
         return [s for found in pool.map(one, parts) for s in found]
 
 
+def judged(work: Work, part: Part, rules: RowRules, candidates: Mapping[str, Candidate]) -> PartResult:
+    """What the engine makes of a part; an error that nobody foresaw names the file that has it."""
+    try:
+        return work.engine.validate(part, rules)
+    except Exception as e:
+        if passes(e):
+            raise
+        members = [candidates[f.source] for f in part.files]
+        if part.pack:
+            for apart in files_of(members):
+                judged(work, apart, rules, candidates)
+            raise
+        if len(part.files) == 1:
+            with about(members[0].entry.key):
+                raise
+        middle = len(part.files) // 2
+        for half in (part.files[:middle], part.files[middle:]):
+            judged(work, replace(part, files=half), rules, candidates)
+        raise  # none of them has it alone
+
+
 def row_rules(work: Work, part: Part, candidate: Candidate) -> RowRules:
     """What the rows of a part must satisfy."""
     columns = work.dataset.landed_columns
     names = {c.name for c in columns}
     drift = work.dataset.contract.drift
-    extra = tuple(n for n in part.columns.names if n not in names) if drift.additive == "keep" else ()
+    aside = {*names, *candidate.kept_whole}
+    extra = tuple(n for n in part.columns.names if n not in aside) if drift.additive == "keep" else ()
     return RowRules(
         columns=columns,
         extra=extra,
         coerce=drift.types == "coerce",
         partitions=work.dataset.config.partitions,
-        keep_original=candidate.nested_extra,
+        keep_original=candidate.kept_whole,
     )
 
 

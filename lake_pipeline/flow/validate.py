@@ -20,6 +20,7 @@ from lake_pipeline.flow.files import merged, only
 from lake_pipeline.flow.inventory import outdated
 from lake_pipeline.flow.settle import State, look, record, settle
 from lake_pipeline.flow.state import Manifest, Memory, ObjectReceipt, Receipt
+from lake_pipeline.flow.undeclared import columns_of
 from lake_pipeline.storage.lake import Overtaken
 
 ZONES = ("validated", "quarantine")
@@ -69,7 +70,8 @@ def validate(work: Work, manifests: Mapping[str, Manifest]) -> dict[str, Validat
     batches = plan(manifests, done, rules, work.force)
     computed, ran = Computed(), None
     if batches:
-        request = Request(tuple(batches), taken(work, batches, done))
+        columns = columns_of(work.lake.tables.arrow_schema(f"validated.{work.dataset.name}"))
+        request = Request(tuple(batches), taken(work, batches, done), columns)
         computed, ran = work.do(STEP, request, Size.of(e for b in batches for e in b.entries))
     fresh = commit(work, memory, computed, state, manifests, rules)
     return {
@@ -112,15 +114,24 @@ def taken(
 
 
 def known_objects(receipts: Iterable[Receipt], rules: str, manifest: Manifest) -> dict[str, ObjectReceipt]:
-    """The manifest's objects that need no validation: under the rules in force, or gone since."""
+    """The manifest's objects that need no validation: under the rules in force, or gone since.
+
+    A file that was refused for its content is to be looked at again when no other that counts has that content.
+    """
     entries = {e.id: e for e in manifest.sources}
-    return {
+    found = {
         o.id: o
         for receipt in receipts
         for o in receipt.objects
         if o.id in entries
         and (receipt.rules == rules or entries[o.id].status == "gone")
         and not outdated(entries[o.id], o.reason, o.message)
+    }
+    originals = {o.sha256 for o in found.values() if not o.reason}
+    return {
+        id_: o
+        for id_, o in found.items()
+        if o.reason != "DUPLICATE_CONTENT" or o.sha256 in originals or entries[id_].status != "live"
     }
 
 

@@ -321,25 +321,51 @@ def count_records(parts: tuple[Text, ...], form: Csv) -> int | None:
     return rows - form.header
 
 
-def raw_records(parts: tuple[Text, ...], form: Csv, records: list[int]) -> dict[int, tuple[int, str]]:
-    """(first line, text) of some records (sorted, from 1) of a sound file in which records span lines."""
+def raw_records(
+    parts: tuple[Text, ...], form: Csv, records: list[int], starts: tuple[int, ...] = (0,)
+) -> dict[int, tuple[int, str]]:
+    """(first line, text) of some records (sorted, from 1) of a sound file in which records span lines.
+
+    starts: how many lines precede each part. In each part, records are counted on from the lines before it: see
+    `records_before`. Parts without a wanted record are not read.
+    """
+    found: dict[int, tuple[int, str]] = {}
+    for index, part in enumerate(parts):
+        first, lines = records_before(form, starts, index), starts[index] if index < len(starts) else 0
+        last = records_before(form, starts, index + 1) if index + 1 < len(parts) else records[-1]
+        wanted = {n - first for n in records if first < n <= last}
+        if wanted:
+            texts = _records_of_part(part, form, wanted, header=form.header and index == 0)
+            found |= {first + n: (lines + line, text) for n, (line, text) in texts.items()}
+    return found
+
+
+def records_before(form: Csv, starts: tuple[int, ...], index: int) -> int:
+    """After which number the records of a part are counted: the lines before it without the header's.
+
+    The lines are known before the records are, and there are as many records at most. So numbers of a file in one
+    part, or of one in which each line is a record, have no gaps; others are unique, and in the file's order.
+    """
+    return max(starts[index] - form.header, 0)
+
+
+def _records_of_part(part: Text, form: Csv, wanted: set[int], *, header: bool) -> dict[int, tuple[int, str]]:
+    """(first line, text) of some records of a part, by their number in it, from 1 without the header."""
     found: dict[int, tuple[int, str]] = {}
     taken: list[tuple[int, str]] = []
 
     def lines() -> Iterator[str]:
-        for number, text in physical_lines(parts):
+        for number, text in physical_lines((part,)):
             taken.append((number, text))
             yield text
 
-    wanted = set(records)
-    record = -1 if form.header else 0
+    record = -1 if header else 0
     for row in _reader(lines(), form.separator, form.quote):
         if row:
             record += 1
             if record in wanted:
-                text = "".join(t for _, t in taken)
-                found[record] = (taken[0][0], text.rstrip("\r\n"))
-            if record >= records[-1]:
+                found[record] = (taken[0][0], "".join(t for _, t in taken).rstrip("\r\n"))
+            if len(found) == len(wanted):
                 break
         taken.clear()
     return found

@@ -11,7 +11,8 @@ from typing import Any
 
 import ibis
 import zstandard
-from lakes import COLUMNS, DAY, NEXT, csv, gz, json_lines
+from hours import hours, odd_hours
+from lakes import COLUMNS, DAY, NEXT, View, csv, gz, json_lines
 from policies import MORE
 from sites import Site, parquet
 from zoo import COLUMNS as ZOO_COLUMNS
@@ -106,6 +107,10 @@ def big_files(site: Site) -> None:
     files = {"a.csv.gz": gz(csv(*rows, header="id,amount,day,note")), "b.jsonl.gz": gz(json_lines(*lines))}
     site.land(sales, files)
     site.run(sales)
+    rejects = View(site.lake, sales).rejects("a.csv.gz")
+    text = csv(*rows).decode().split("\n")
+    assert [r["raw"].partition(",")[0] for r in rejects] == ["3", "16990"], "each shows its own text"
+    assert [text[r["line"] - 1].partition(",")[0] for r in rejects] == ["3", "16990"], "and its own line"
 
 
 DRIFTED = {
@@ -340,31 +345,6 @@ def changes(policy: str) -> Case:
     return play
 
 
-def hours(site: Site) -> None:
-    """Hourly partitions of another time zone, through a change of its clocks; rows that lie elsewhere."""
-    columns = {
-        "id": COLUMNS["id"],
-        "at": {"logicalType": "timestamp", "logicalTypeOptions": {"defaultTimezone": "America/New_York"}},
-    }
-    by = {"by": "hourly", "start": "2026-03-01", "column": "at", "timezone": "America/New_York"}
-    sales = site.dataset(columns=columns, partitions=by)
-    rows = (
-        "a,2026-03-08T01:59:59",
-        "b,2026-03-08T02:30:00",
-        "c,2026-03-08T03:00:00",
-        "d,2026-03-08T07:00:00Z",
-        "e,2026-03-08T06:30:00+00:00",
-    )
-    keys = ("2026-03-08-01:00", "2026-03-08-03:00")
-    for key in keys:
-        site.land(
-            sales,
-            {"a.csv": csv(*rows, header="id,at"), "b.csv": csv("z,2020-01-01T00:00:00", header="id,at")},
-            key,
-        )
-    site.run(sales, *keys)
-
-
 CASES: dict[str, Case] = {
     **{f"zoo-{name}": pen(of) for name, of in PENS.items()},
     "formats": formats,
@@ -384,4 +364,5 @@ CASES: dict[str, Case] = {
     **{f"changes-{policy}": changes(policy) for policy in ("reprocess", "ignore", "quarantine")},
     "hours": hours,
     **MORE,
+    "odd-hours": odd_hours,
 }

@@ -71,7 +71,7 @@ def candidates(work: Work, entries: list[Entry], folder: Path) -> list[Candidate
     folder.mkdir()
     place = Place(folder, DuckDB(folder), keep=lambda path: path, packs=True)
     look = Look(work.lake.zone("raw"), work.dataset)
-    return with_columns(look([(e, "p") for e in entries], place), work.dataset)
+    return with_columns(look([(e, "p") for e in entries], place), work.dataset, {})
 
 
 def outcome(work: Work, found: list[Candidate]) -> dict[str, Any]:

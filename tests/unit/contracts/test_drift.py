@@ -112,7 +112,7 @@ def test_a_column_that_stands_twice_breaks() -> None:
 
 def test_a_name_in_another_case_is_another_name_with_a_hint() -> None:
     missing, added = classify(CONTRACT, ("ID", "price", "address", "lines"))[:2]
-    assert (missing.kind, added.kind) == ("required_column_missing", "column_added")
+    assert (missing.kind, added.kind) == ("required_column_missing", "column_case_changed")
     prise = classify(CONTRACT, ("id", "prise", "address", "lines"))[0]
     assert 'Did you mean "prise"?' in prise.detail
 
@@ -182,3 +182,20 @@ def test_which_source_types_are_drift(wanted: Type, held: list[str], changed: li
         assert classify(contract, {"x": name}) == (), name
     for name in changed:
         assert [event.kind for event in classify(contract, {"x": name})] == ["type_changed"], name
+
+
+@pytest.mark.parametrize("policy", ["keep", "ignore", "refuse"])
+@pytest.mark.parametrize(
+    ("names", "kind"),
+    [
+        (("PRICE",), "column_duplicated"),
+        (("more", "More"), "column_duplicated"),
+        (("",), "column_added"),
+        (("a\0b",), "column_added"),
+        (tuple(f"c{n}" for n in range(1001)), "column_added"),
+    ],
+)
+def test_names_that_no_policy_can_take(policy: str, names: tuple[str, ...], kind: str) -> None:
+    found = drift((*NAMES, *names), additive=policy)
+    assert (kind, True) in [(k, breaking) for k, _, breaking in found]
+    assert len(found) <= 4, "a receipt does not list thousands"
