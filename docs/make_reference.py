@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import typer
+from environment_defaults import AWS, DEFAULTS
 from rendering import attributes, code, prose, shown_arrow, simple_table, summary, table, variables, walk
 
 from lake_pipeline.cli.app import app
@@ -327,27 +328,6 @@ def environment() -> Iterator[str]:
     yield table(("variable", "meaning"), AWS)
     yield "`DAGSTER_HOME` names another instance of Dagster than the one in `LAKE_HOME`."
 
-
-DEFAULTS = {
-    "root": ("LAKE_ROOT", "`./.lake`"),
-    "catalog": ("LAKE_CATALOG", "`sqlite:///$LAKE_HOME/catalog.db`"),
-    "home": ("LAKE_HOME", "`LAKE_ROOT` when that is a folder, else `./.lake/<bucket>-<hash>`"),
-    "dataset_folders": ("LAKE_DEFS", ""),
-    "topic": ("LAKE_ALERT_TOPIC", ""),
-    "bus": ("LAKE_EVENT_BUS", ""),
-    "webhook": ("LAKE_ALERT_WEBHOOK", ""),
-    "log": ("LAKE_LOG", "`text`"),
-    "log_file": ("LAKE_LOG_FILE", ""),
-    "metrics": ("LAKE_METRICS", "`none`, on AWS `emf`"),
-    "queue_url": ("LAKE_QUEUE_URL", ""),
-    "dlq_url": ("LAKE_DLQ_URL", ""),
-}
-AWS = [
-    ("`AWS_ACCESS_KEY_ID` `AWS_SECRET_ACCESS_KEY` `AWS_SESSION_TOKEN`", "credentials"),
-    ("`AWS_REGION`", "the region"),
-    ("`AWS_PROFILE`", "a profile of the AWS configuration, resolved by boto3"),
-    ("`AWS_ENDPOINT_URL_S3` `AWS_ENDPOINT_URL`", "another S3 server than AWS's"),
-]
 
 PAGES: dict[str, Callable[[], Iterator[str]]] = {
     "commands": commands,

@@ -172,10 +172,13 @@ class RejectBudget(Value):
 
 
 class FileSize(Value):
-    """The sizes in bytes that a file may have as it lands."""
+    """The sizes in bytes that a file may have: as it lands, and decompressed."""
 
     min: int = Field(1, ge=1, description="smaller is FILE_TOO_SMALL")
     max: int = Field(50 * 1024**3, ge=1, description="larger is FILE_TOO_LARGE")
+    max_inflated: int = Field(
+        200 * 1024**3, ge=1, description="a compressed file whose text is larger is FILE_TOO_LARGE"
+    )
 
 
 class Retries(Value):
@@ -234,8 +237,10 @@ class Auto(Value):
 
     bytes: int = Field(10 * 10**9, ge=0, description="landed bytes that a step reads")
     files: int = Field(100_000, ge=0, description="landed objects that a step reads")
-    memory: int = Field(
-        16 * 10**9, ge=0, description="bytes held at once, by an estimate from the landed bytes and formats"
+    memory: int | None = Field(
+        None,
+        ge=0,
+        description="bytes held at once, by an estimate from the landed bytes and formats; 16 times LAKE_MEMORY",
     )
     above: Literal["glue", "spark"] = Field("glue", description="the engine for what is larger")
 

@@ -18,7 +18,7 @@ from pydantic import BaseModel, ValidationError
 from lake_pipeline.contracts import Column, Contract
 from lake_pipeline.contracts import load as load_contract
 from lake_pipeline.datasets import config as attributes
-from lake_pipeline.datasets.config import DatasetConfig, Python
+from lake_pipeline.datasets.config import DatasetConfig, FileSize, Python
 from lake_pipeline.datasets.partitioning import NEEDED, Template
 from lake_pipeline.datasets.transforms import landed_names
 from lake_pipeline.errors import Terminal, UsageError, did_you_mean
@@ -59,6 +59,8 @@ class Dataset:
     def validation_hash(self) -> str:
         """What decides how a landed object is validated: contract, formats, partitioning, policies."""
         config = self.config.model_dump(mode="json", include=VALIDATION_FIELDS)
+        if self.config.file_size.max_inflated == FileSize().max_inflated:
+            del config["file_size"]["max_inflated"]  # unknown to earlier versions: nothing is validated again
         return digest(self.contract.hash, config, [c.name for c in self.landed_columns])
 
     @cached_property

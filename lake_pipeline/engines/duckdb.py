@@ -9,7 +9,6 @@ from __future__ import annotations
 import ctypes
 import itertools
 import json
-import os
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -50,9 +49,10 @@ from lake_pipeline.engines.parts import OutputFile, Part, PartResult
 from lake_pipeline.engines.rows import LINEAGE, REJECTED, RESCUED, RowRules, explained, validated
 from lake_pipeline.errors import Transient, UsageError
 from lake_pipeline.formats.packs import Text, on_disk
+from lake_pipeline.machine import MB, default_memory, default_threads
+from lake_pipeline.settings import Settings
 from lake_pipeline.storage import ObjectStore
 
-MEMORY = "1000MB"
 EXPLAIN_ROWS = 20_000
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # mallopt(3)
 
@@ -71,7 +71,15 @@ def keep_freed_memory() -> None:
 
 
 class EngineOutOfMemory(Transient):
-    """DuckDB reached its memory limit even with spilling."""
+    """DuckDB reached its memory limit even with spilling: other work may have taken it, once."""
+
+    repeats = 1
+
+    def __init__(self, error: duckdb.Error) -> None:
+        super().__init__(
+            f"DuckDB needs more memory than its limit; give it more with LAKE_MEMORY, or fewer threads with "
+            f"LAKE_THREADS: {error}"
+        )
 
 
 class DuckDB:
@@ -80,12 +88,12 @@ class DuckDB:
     dialect = DuckDBDialect()
     gathers = False
 
-    def __init__(self, folder: Path, memory: str = MEMORY, threads: int | None = None) -> None:
+    def __init__(self, folder: Path, memory: int | None = None, threads: int | None = None) -> None:
         keep_freed_memory()
         self.folder = folder
-        self.workers = threads or os.cpu_count() or 1
+        self.workers = threads or default_threads()
         self._config: dict[str, Any] = {
-            "memory_limit": memory,
+            "memory_limit": f"{(memory or default_memory()) // MB}MB",
             "temp_directory": str(folder / "duckdb"),
             "threads": self.workers,
             "preserve_insertion_order": True,
@@ -98,6 +106,11 @@ class DuckDB:
         self._numbers = itertools.count()
         self._lock = threading.Lock()
         self._statements: dict[Any, str] = {}
+
+    @classmethod
+    def of(cls, settings: Settings, folder: Path) -> DuckDB:
+        """An instance with the memory and the threads that the environment gives it."""
+        return cls(folder, settings.memory, settings.threads)
 
     def close(self) -> None:
         """Free the memory and the spill files."""
@@ -115,7 +128,7 @@ class DuckDB:
         try:
             yield cursor
         except duckdb.OutOfMemoryException as e:
-            raise EngineOutOfMemory(f"DuckDB needs more memory than its limit: {e}") from e
+            raise EngineOutOfMemory(e) from e
         finally:
             cursor.close()
 
@@ -125,7 +138,7 @@ class DuckDB:
         try:
             yield
         except duckdb.OutOfMemoryException as e:
-            raise EngineOutOfMemory(f"DuckDB needs more memory than its limit: {e}") from e
+            raise EngineOutOfMemory(e) from e
         except duckdb.Error as e:
             raise QueryFailed(str(e)) from e
 

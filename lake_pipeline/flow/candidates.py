@@ -22,7 +22,7 @@ from lake_pipeline.engines.engine import JsonTexts, Place
 from lake_pipeline.flow.context import tell
 from lake_pipeline.flow.state import Entry
 from lake_pipeline.formats import delimited
-from lake_pipeline.formats.json_texts import array_fault
+from lake_pipeline.formats.json_arrays import Chunk, chunks
 from lake_pipeline.formats.packs import SMALL, Packs, on_disk
 from lake_pipeline.formats.spool import Refused, check_size, format_of, spool
 from lake_pipeline.formats.texts import Spooled
@@ -159,7 +159,8 @@ def spool_one(
     try:
         form = format_of(name, dataset.config.formats)
         check_size(meta, dataset.config.file_size.min, dataset.config.file_size.max)
-        spooled = spool(store.stream(meta), name, form, folder / entry.id, packs)
+        most = dataset.config.file_size.max_inflated
+        spooled = spool(store.stream(meta), name, form, folder / entry.id, packs, most)
     except Refused as e:
         return Candidate(entry, partition, refused=e.reason)
     if entry.message.startswith("sha256:") and entry.message != f"sha256:{spooled.sha256}":
@@ -253,7 +254,7 @@ def _parquet(candidate: Candidate) -> Candidate:
 
 
 def _json_lines(candidate: Candidate, json: JsonTexts) -> Candidate:
-    """A JSON array becomes JSON Lines; the parts of a spooled array are one text again first."""
+    """A JSON array becomes JSON Lines, a part for each chunk of it that fits into memory."""
     spooled = candidate.spooled
     if spooled is None or candidate.refused or not isinstance(spooled.format, Json):
         return candidate
@@ -261,15 +262,19 @@ def _json_lines(candidate: Candidate, json: JsonTexts) -> Candidate:
     with whole.open("ab") as out:
         for part in spooled.parts[1:]:
             out.write(part.read_bytes())
-    target = whole.with_name(whole.name + ".lines")
+    parts, starts, lines = list[Path](), list[int](), 0
+    chunk: Chunk | None = None
     try:
-        lines = json.json_array_to_lines(whole, target)
+        for number, chunk in enumerate(chunks(whole)):
+            parts.append(whole.with_name(f"{whole.name}.lines.{number}"))
+            starts.append(lines)
+            lines += json.json_array_to_lines(chunk.path, parts[-1])
     except ValueError as e:
-        fault = array_fault(whole) or e  # the same words, whatever engine found it
-        return replace(
-            candidate, shape=Reason("MALFORMED_JSON", f"The file is no JSON array of objects: {fault}")
-        )
-    return replace(candidate, spooled=replace(spooled, parts=(target,), lines=lines))
+        fault = (chunk and chunk.fault()) or e  # the same words, whatever engine found it
+        message = f"The file is no JSON array of objects: {fault}"
+        return replace(candidate, shape=Reason("MALFORMED_JSON", message))
+    found = replace(spooled, parts=tuple(parts), starts=tuple(starts), lines=lines)
+    return replace(candidate, spooled=found)
 
 
 def _json_structures(candidates: list[Candidate], json: JsonTexts) -> dict[str, dict[str, object]]:

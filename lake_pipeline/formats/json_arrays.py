@@ -1,6 +1,6 @@
 """JSON arrays of any size: read as a stream, and cut between elements into arrays that fit into memory.
 
-Only brackets, quotes and commas are looked at. What is wrong in an array is for a parser to find, in the piece
+Only brackets, quotes and commas are looked at. What is wrong in an array is for a parser to find, in the chunk
 that it is in; where it is said to be is where it is in the whole text.
 """
 
@@ -24,7 +24,7 @@ QUOTE, COMMA, OPENING, CLOSING = ord('"'), ord(","), (ord("["), ord("{")), (ord(
 
 
 @dataclass(frozen=True)
-class Piece:
+class Chunk:
     """Some elements of an array, as an array of their own in `path`.
 
     chars, lines, column: the characters, line breaks and characters since the last of these before it.
@@ -50,12 +50,12 @@ class Piece:
         return ""
 
 
-def pieces(source: Path, most: int = PART_BYTES, block: int = BLOCK) -> Iterator[Piece]:
-    """The array in pieces of about `most` bytes, one file after another; a text that is no array is one piece.
+def chunks(source: Path, most: int = PART_BYTES, block: int = BLOCK) -> Iterator[Chunk]:
+    """The array in chunks of about `most` bytes, one file after another; a text that is no array is one chunk.
 
     Raises ValueError for an element that is too long.
     """
-    path = source.with_name(source.name + ".piece")
+    path = source.with_name(source.name + ".chunk")
     cuts, pending, chars, lines, column = Cuts(), bytearray(), 0, 0, 0
     last = 0  # where the newest cut is in `pending`
     first = True
@@ -70,7 +70,7 @@ def pieces(source: Path, most: int = PART_BYTES, block: int = BLOCK) -> Iterator
                 break  # a parser says so at its beginning
             if last:
                 found = bytes(pending[:last])
-                yield piece(path, found + b"]", chars, lines, column, first)
+                yield chunk(path, found + b"]", chars, lines, column, first)
                 decoded = found.decode()
                 chars, lines = chars + len(decoded), lines + decoded.count("\n")
                 column = len(decoded) - decoded.rfind("\n") - 1 + (0 if "\n" in decoded else column)
@@ -80,13 +80,13 @@ def pieces(source: Path, most: int = PART_BYTES, block: int = BLOCK) -> Iterator
                 raise ValueError(f"An element after char {chars} is longer than {LONGEST} bytes")
     if not first and bytes(pending[1:]).strip() == b"]":
         raise ValueError(f"Expecting value: after the comma before the end (char {chars})")
-    yield piece(path, bytes(pending), chars, lines, column, first)
+    yield chunk(path, bytes(pending), chars, lines, column, first)
 
 
-def piece(path: Path, text: bytes, chars: int, lines: int, column: int, first: bool) -> Piece:
-    """A piece that begins with the array's own bracket, or has one in place of the comma before it."""
+def chunk(path: Path, text: bytes, chars: int, lines: int, column: int, first: bool) -> Chunk:
+    """A chunk that begins with the array's own bracket, or has one in place of the comma before it."""
     path.write_bytes(text if first else b"[" + text[1:])
-    return Piece(path, chars, lines, column)
+    return Chunk(path, chars, lines, column)
 
 
 class Cuts:

@@ -1,4 +1,4 @@
-"""A JSON array in pieces means what it means as a whole, and takes the memory of a piece."""
+"""A JSON array in chunks means what it means as a whole, and takes the memory of a chunk."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lake_pipeline.formats import json_arrays
-from lake_pipeline.formats.json_arrays import Piece, pieces
+from lake_pipeline.formats.json_arrays import Chunk, chunks
 from lake_pipeline.formats.json_texts import PlainJson
 
 TEXTS = st.text(st.sampled_from('ab",[]{}\\\n é'), max_size=6)
@@ -35,14 +35,14 @@ def whole(path: Path) -> str:
     try:
         PlainJson().json_array_to_lines(path, target)
     except ValueError:
-        return f"refused: {Piece(path).fault()}"
+        return f"refused: {Chunk(path).fault()}"
     return target.read_text()
 
 
-def in_pieces(path: Path, most: int, block: int) -> str:
-    """What it means in pieces."""
+def in_chunks(path: Path, most: int, block: int) -> str:
+    """What it means in chunks."""
     target, found = path.with_name(path.name + ".part"), ""
-    for one in pieces(path, most, block):
+    for one in chunks(path, most, block):
         try:
             PlainJson().json_array_to_lines(one.path, target)
         except ValueError:
@@ -51,6 +51,7 @@ def in_pieces(path: Path, most: int, block: int) -> str:
     return found
 
 
+@settings(deadline=None)
 @given(
     values=st.lists(VALUES, max_size=8),
     comma=st.sampled_from([",", " , ", ",\n"]),
@@ -58,16 +59,16 @@ def in_pieces(path: Path, most: int, block: int) -> str:
     most=st.integers(1, 40),
     block=st.integers(1, 20),
 )
-def test_pieces_are_the_whole(
+def test_chunks_are_the_whole(
     folder: Path, values: list[Any], comma: str, ends: str, most: int, block: int
 ) -> None:
     path = folder / f"a{next(NUMBERS)}"
     begin, _, end = ends.rpartition("]")[0], "", "]" + ends.rpartition("]")[2]
     path.write_text(begin + comma.join(json.dumps(v, ensure_ascii=False) for v in values) + end)
-    assert in_pieces(path, most, block) == whole(path)
+    assert in_chunks(path, most, block) == whole(path)
 
 
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 @given(
     values=st.lists(VALUES, min_size=1, max_size=8),
     at=st.integers(0, 200),
@@ -75,7 +76,7 @@ def test_pieces_are_the_whole(
     most=st.integers(1, 40),
     block=st.integers(1, 20),
 )
-def test_what_is_refused_as_a_whole_is_refused_in_pieces(
+def test_what_is_refused_as_a_whole_is_refused_in_chunks(
     folder: Path, values: list[Any], at: int, mark: str, most: int, block: int
 ) -> None:
     text = json.dumps(values, ensure_ascii=False)
@@ -83,7 +84,7 @@ def test_what_is_refused_as_a_whole_is_refused_in_pieces(
     path = folder / f"b{next(NUMBERS)}"
     path.write_text(text[:at] + mark + text[at + 1 :])
     try:
-        found = in_pieces(path, most, block)
+        found = in_chunks(path, most, block)
     except ValueError:
         found = "refused"
     expected = whole(path)
@@ -100,7 +101,7 @@ def test_where_the_fault_is(folder: Path, text: str, most: int) -> None:
     path = folder / f"c{next(NUMBERS)}"
     path.write_text(text)
     assert whole(path).startswith("refused: ")
-    assert in_pieces(path, most, 4) == whole(path)
+    assert in_chunks(path, most, 4) == whole(path)
 
 
 @pytest.mark.parametrize("text", ["[1, 2, 3,]", "[1, 2, 3, ]\n"])
@@ -108,15 +109,15 @@ def test_a_comma_before_the_end(folder: Path, text: str) -> None:
     path = folder / f"d{next(NUMBERS)}"
     path.write_text(text)
     with pytest.raises(ValueError, match=r"Expecting value.*\(char 8\)"):
-        in_pieces(path, 1, 1)
+        in_chunks(path, 1, 1)
 
 
 @pytest.mark.parametrize("text", ['{"a": 1, "b": 2}', '{"a": 1}\n{"a": 2}\n', '"a, b"', "", "x, y"])
-def test_what_is_no_array_is_one_piece(folder: Path, text: str) -> None:
+def test_what_is_no_array_is_one_chunk(folder: Path, text: str) -> None:
     path = folder / f"e{next(NUMBERS)}"
     path.write_text(text)
-    (one,) = [piece.fault() for piece in pieces(path, 1, 1)]
-    assert one.startswith("Expecting a JSON array")
+    (fault,) = [one.fault() for one in chunks(path, 1, 1)]
+    assert fault.startswith("Expecting a JSON array")
 
 
 def test_an_element_that_does_not_fit(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -124,4 +125,4 @@ def test_an_element_that_does_not_fit(folder: Path, monkeypatch: pytest.MonkeyPa
     path = folder / f"f{next(NUMBERS)}"
     path.write_text(json.dumps([1, 2, "x" * 100, 3]))
     with pytest.raises(ValueError, match="longer than 50 bytes"):
-        list(pieces(path, 4, 4))
+        list(chunks(path, 4, 4))
