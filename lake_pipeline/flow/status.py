@@ -11,6 +11,7 @@ from lake_pipeline.datasets.partitioning import misfit
 from lake_pipeline.flow.inventory import Landed, landed
 from lake_pipeline.flow.state import Balance, Manifest, Memory, Outcome, State, object_id
 from lake_pipeline.storage import Lake
+from lake_pipeline.storage.sums import known_sums
 
 if TYPE_CHECKING:
     from lake_pipeline.engines.duckdb import DuckDB
@@ -126,6 +127,8 @@ def curated_rows(lake: Lake, dataset: Dataset) -> dict[str, int]:
 def quarantined_rows(lake: Lake, dataset: Dataset, engine: DuckDB) -> dict[str, int]:
     """By partition: the rows in quarantine, those of refused files included."""
     store = lake.zone("quarantine")
-    files = lake.tables.files(f"quarantine.{dataset.name}")
-    paths = [store.fetch(store.key(f.uri), engine.folder / "fetched") for f in files]
-    return engine.sum_by_partition(paths, "rows") if paths else {}
+    rows, unknown = known_sums(lake.tables, f"quarantine.{dataset.name}", "rows")
+    paths = [store.fetch(store.key(uri), engine.folder / "fetched") for uri in unknown]
+    for partition, more in (engine.sum_by_partition(paths, "rows") if paths else {}).items():
+        rows[partition] = rows.get(partition, 0) + more
+    return rows
