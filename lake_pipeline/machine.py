@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 MB = 1_000_000
@@ -22,10 +23,8 @@ def default_memory(cgroups: Path = CGROUPS) -> int:
 def memory_limit(cgroups: Path = CGROUPS) -> int | None:
     """The most bytes that this container may have: its own limit and its machine; None where neither is known."""
     found = [int(text) for text in map(_read, (cgroups / name for name in LIMITS)) if text.isdecimal()]
-    try:
+    with suppress(OSError, ValueError):  # not on this system
         found.append(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
-    except (OSError, ValueError):  # not on this system
-        pass
     return min((n for n in found if n > 0), default=None)
 
 

@@ -162,9 +162,7 @@ def unsettled(
         return []
     known = _known(memory, manifest, outcome) if manifest and outcome else set()
     decided = datetime.fromisoformat(outcome.at) if outcome else None
-    return [
-        o for o in objects if not (decided and o.meta.modified < decided if o.marker else o.id in known)
-    ]
+    return [o for o in objects if not (decided and o.meta.modified < decided if o.marker else o.id in known)]
 
 
 def _known(memory: Memory, manifest: Manifest, outcome: Outcome) -> set[str]:

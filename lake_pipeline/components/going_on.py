@@ -12,9 +12,7 @@ from lake_pipeline.datasets import Dataset
 from lake_pipeline.errors import Terminal
 
 
-def partitions_going_on(
-    instance: dg.DagsterInstance, datasets: Mapping[str, Dataset]
-) -> dict[str, set[str]]:
+def partitions_going_on(instance: dg.DagsterInstance, datasets: Mapping[str, Dataset]) -> dict[str, set[str]]:
     """The partitions, by dataset; those that a dataset does not have any more are left out."""
     found: dict[str, set[str]] = {}
     for run in instance.get_runs(dg.RunsFilter(statuses=list(NOT_FINISHED_STATUSES))):

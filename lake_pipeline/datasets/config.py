@@ -205,7 +205,9 @@ class Arrivals(Value):
     max_wait_seconds: float = Field(60.0, ge=0, description="the longest wait after the first waiting object")
     eager: bool = Field(False, description="start at every tick, each partition in a run of its own")
     attempts: int = Field(
-        6, ge=0, description="how often a partition whose run broke off, by an error that may pass, is run again"
+        6,
+        ge=0,
+        description="how often a partition whose run broke off, by an error that may pass, is run again",
     )
     again_seconds: float = Field(
         120, gt=0, description="the wait before the first such run; each further wait is three times as long"

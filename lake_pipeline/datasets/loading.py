@@ -65,10 +65,17 @@ class Dataset:
 
     @cached_property
     def transform_hash(self) -> str:
-        """What decides how validated rows become curated ones: steps or function source, deduplication."""
+        """What decides how validated rows become curated ones: steps or the function's module, deduplication."""
         config = self.config.model_dump(mode="json", include={"transform", "deduplicate"})
-        source = inspect.getsource(self.function) if self.function else ""
-        return digest(self.contract.hash, config, source)
+        return digest(self.contract.hash, config, self._source)
+
+    @property
+    def _source(self) -> str:
+        """The source of the modules that a Python transform is in and is named by; empty for declared steps."""
+        if self.function is None or not isinstance(self.config.transform, Python):
+            return ""
+        names = {self.config.transform.python.partition(":")[0], self.function.__module__}
+        return "".join(inspect.getsource(import_module(name)) for name in sorted(names))
 
     @cached_property
     def function(self) -> Any:

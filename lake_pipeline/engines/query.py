@@ -25,7 +25,7 @@ TABLE_ZONES = ("validated", "curated", "quarantine")
 def query(lake: Lake, engine: DuckDB, sql: str) -> tuple[list[str], list[tuple[Any, ...]]]:
     """(column names, rows) of a SELECT over ``zone.dataset`` tables; raises `UsageError` with what is wrong."""
     wanted = tables_in(sql, lake.tables.names(), dataset_folders(lake.settings.dataset_folders))
-    parsed = sqlglot.parse_one(sql, read="duckdb")
+    parsed: Any = sqlglot.parse_one(sql, read="duckdb")
     needed, paths = columns_needed(parsed), {}
     for name in wanted:
         store, there = lake.zone(name.partition(".")[0]), lake.tables.files(name)

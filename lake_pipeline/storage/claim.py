@@ -86,7 +86,7 @@ def identity(catalog: Catalog) -> str | None:
     if not inspect(catalog.engine).has_table(TABLE):
         return None
     with catalog.engine.connect() as connection:
-        row = connection.execute(text(f"SELECT id FROM {TABLE}")).first()  # noqa: S608
+        row = connection.execute(text(f"SELECT id FROM {TABLE}")).first()
     return str(row[0]) if row else None
 
 
@@ -94,8 +94,11 @@ def mark(catalog: Catalog) -> str:
     """Write an id into a database that has none; returns the one that is there then."""
     assert isinstance(catalog, SqlCatalog)
     make = f"CREATE TABLE IF NOT EXISTS {TABLE} (one INTEGER PRIMARY KEY, id VARCHAR(32) NOT NULL)"
-    put = text(f"INSERT INTO {TABLE} (one, id) VALUES (1, :id)")  # noqa: S608
-    with suppress(IntegrityError), catalog.engine.begin() as connection:  # another may do the same at this moment
+    put = text(f"INSERT INTO {TABLE} (one, id) VALUES (1, :id)")
+    with (
+        suppress(IntegrityError),
+        catalog.engine.begin() as connection,
+    ):  # another may do the same at this moment
         connection.execute(text(make))
     with suppress(IntegrityError), catalog.engine.begin() as connection:
         connection.execute(put, {"id": uuid.uuid4().hex})

@@ -11,6 +11,7 @@ from typing import Any
 
 import dagster as dg
 import pytest
+import yaml
 from dagster._core.run_coordinator.queued_run_coordinator import RunQueueConfig
 from dagster._utils.tags import TagConcurrencyLimitsCounter
 from lakes import DAY, NEXT, check_law, csv, make_dataset, put
@@ -154,7 +155,7 @@ def test_an_instance_of_an_earlier_version_learns_what_is_new(store: Lake) -> No
     home = dagster_home(store)
     for text in dagster_run.EARLIER:
         (home / "dagster.yaml").write_text(text)
-        assert (dagster_home(store) / "dagster.yaml").read_text() == dagster_run.INSTANCE
+        assert (dagster_home(store) / "dagster.yaml").read_text() == dagster_run.instance_yaml()
     (home / "dagster.yaml").write_text("# of one's own\n")
     assert (dagster_home(store) / "dagster.yaml").read_text() == "# of one's own\n"
 
@@ -274,3 +275,15 @@ def test_a_run_that_goes_on_is_waited_for(
     instance.delete_run(going.run_id)
     clock.on(500)
     assert len(tick(instance, cursor=second.cursor).run_requests) == 1
+
+
+@pytest.mark.parametrize(("limit", "runs"), [(None, 10), (10**12, 10), (4 * 10**9, 2), (10**8, 1)])
+def test_so_many_runs_at_once_as_there_is_memory_for(
+    monkeypatch: pytest.MonkeyPatch, limit: int | None, runs: int
+) -> None:
+    monkeypatch.setattr(dagster_run, "memory_limit", lambda: limit)
+    monkeypatch.setattr(dagster_run, "default_memory", lambda: 10**9)
+    text = dagster_run.instance_yaml()
+    assert yaml.safe_load(text)["run_queue"]["max_concurrent_runs"] == runs
+    assert yaml.safe_load(text)["run_queue"]["tag_concurrency_limits"][0]["limit"] == 1
+    assert yaml.safe_load(text)["run_launcher"]["class"] == "WarmLauncher"

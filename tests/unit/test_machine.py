@@ -62,7 +62,8 @@ def test_threads_are_the_processors_that_may_be_used(
 
 
 @pytest.mark.parametrize(
-    ("text", "memory"), [("512MB", 512 * MB), ("2 GB", 2000 * MB), ("1.5gb", 1500 * MB), ("300000000", 300 * MB)]
+    ("text", "memory"),
+    [("512MB", 512 * MB), ("2 GB", 2000 * MB), ("1.5gb", 1500 * MB), ("300000000", 300 * MB)],
 )
 def test_the_environment_says_the_memory(text: str, memory: int) -> None:
     assert Settings.from_env({"LAKE_MEMORY": text}).memory == memory

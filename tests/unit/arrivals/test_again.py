@@ -234,5 +234,3 @@ def test_a_producers_manifest_that_has_not_come_is_waited_for(lake_root: Lake, t
     assert watcher.asked(100) == [DAY]
     run(watcher.lake, dataset)
     assert [watcher.asked(5000) for _ in range(12)] == [[]] * 12
-
-

@@ -94,7 +94,13 @@ def test_what_is_refused_as_a_whole_is_refused_in_chunks(
 
 @pytest.mark.parametrize(
     "text",
-    ['[{"a": 1},\n {"b": 2},\n {"c": 3 x}]', '[1, 2, 3, 4, 5', '[1, 2,, 3]', '["é", "é", oops]', "[1, 2][3, 4]"],
+    [
+        '[{"a": 1},\n {"b": 2},\n {"c": 3 x}]',
+        "[1, 2, 3, 4, 5",
+        "[1, 2,, 3]",
+        '["é", "é", oops]',
+        "[1, 2][3, 4]",
+    ],
 )
 @pytest.mark.parametrize("most", [1, 8, 100])
 def test_where_the_fault_is(folder: Path, text: str, most: int) -> None:
