@@ -54,6 +54,7 @@ from lake_pipeline.settings import Settings
 from lake_pipeline.storage import ObjectStore
 
 EXPLAIN_ROWS = 20_000
+STRUCTURED_BYTES = 8 * 1024 * 1024
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # mallopt(3)
 
 
@@ -329,11 +330,13 @@ class DuckDB:
 
     def json_structure(self, files: Sequence[Path]) -> list[Any]:
         """The keys and value types that the JSON lines of each file have, e.g. ``{"a": "UBIGINT"}``."""
-        with self.cursor() as cursor:
-            rows = cursor.execute(
-                f"SELECT _file, json_group_structure(line::JSON) FROM {lines_sql(files)} WHERE "
-                "CASE WHEN json_valid(line) THEN json_type(line) = 'OBJECT' ELSE false END GROUP BY _file"
-            ).fetchall()
+        rows: list[Any] = []
+        for some in portions(files, STRUCTURED_BYTES):  # the aggregate holds all that it has seen
+            with self.cursor() as cursor:
+                rows += cursor.execute(
+                    f"SELECT _file, json_group_structure(line::JSON) FROM {lines_sql(some)} WHERE "
+                    "CASE WHEN json_valid(line) THEN json_type(line) = 'OBJECT' ELSE false END GROUP BY _file"
+                ).fetchall()
         found = {path: json.loads(text) for path, text in rows}
         structures = [found.get(str(f)) for f in files]
         return [
@@ -355,6 +358,20 @@ class DuckDB:
         if not closed(source):  # DuckDB takes one that is cut off behind a comma
             raise ValueError("The array is not closed")
         return int(row[0]) if row else 0
+
+
+def portions(files: Sequence[Path], most: int) -> Iterator[list[Path]]:
+    """The files in their order, together about so many bytes at a time."""
+    taken: list[Path] = []
+    size = 0
+    for file in files:
+        taken.append(file)
+        size += file.stat().st_size
+        if size >= most:
+            yield taken
+            taken, size = [], 0
+    if taken:
+        yield taken
 
 
 def closed(file: Path) -> bool:

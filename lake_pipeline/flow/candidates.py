@@ -22,7 +22,7 @@ from lake_pipeline.engines.engine import JsonTexts, Place
 from lake_pipeline.flow.context import tell
 from lake_pipeline.flow.state import Entry
 from lake_pipeline.formats import delimited
-from lake_pipeline.formats.json_arrays import Chunk, chunks
+from lake_pipeline.formats.json_arrays import chunks
 from lake_pipeline.formats.packs import SMALL, Packs, on_disk
 from lake_pipeline.formats.spool import Refused, check_size, format_of, spool
 from lake_pipeline.formats.texts import Spooled
@@ -262,11 +262,10 @@ def _json_lines(candidate: Candidate, json: JsonTexts) -> Candidate:
     with whole.open("ab") as out:
         for part in spooled.parts[1:]:
             out.write(part.read_bytes())
-    parts, starts, lines = list[Path](), list[int](), 0
-    chunk: Chunk | None = None
+    parts, starts, lines, chunk = list[Path](), list[int](), 0, None
     try:
-        for number, chunk in enumerate(chunks(whole)):
-            parts.append(whole.with_name(f"{whole.name}.lines.{number}"))
+        for chunk in chunks(whole):
+            parts.append(whole.with_name(f"{whole.name}.lines.{len(parts)}"))
             starts.append(lines)
             lines += json.json_array_to_lines(chunk.path, parts[-1])
     except ValueError as e:

@@ -15,8 +15,8 @@ from pathlib import Path
 import numpy as np
 
 from lake_pipeline.formats.json_texts import elements
-from lake_pipeline.formats.texts import PART_BYTES
 
+CHUNK_BYTES = 8 * 1024 * 1024  # DuckDB holds a chunk several times
 BLOCK = 1024 * 1024
 LONGEST = 256 * 1024 * 1024  # bytes of one element
 ESCAPED = re.compile(rb"\\.", re.DOTALL)
@@ -50,7 +50,7 @@ class Chunk:
         return ""
 
 
-def chunks(source: Path, most: int = PART_BYTES, block: int = BLOCK) -> Iterator[Chunk]:
+def chunks(source: Path, most: int = CHUNK_BYTES, block: int = BLOCK) -> Iterator[Chunk]:
     """The array in chunks of about `most` bytes, one file after another; a text that is no array is one chunk.
 
     Raises ValueError for an element that is too long.

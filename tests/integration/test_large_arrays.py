@@ -47,7 +47,7 @@ def test_a_fault_late_in_the_array_is_found_where_it_is(
     put(lake_folder, sales, "a.json", body)
     run(lake_folder, sales)
     whole = [r["message"] for row in View(lake_folder, sales).quarantine for r in row["reasons"]]
-    assert "line 387" in whole[0]
+    assert "line 388 column 14 (char 4618)" in whole[0]
     monkeypatch.setattr(candidates, "chunks", partial(chunks, most=1000, block=100))
     put(lake_folder, sales, "a.json", body + b" ")
     run(lake_folder, sales)
@@ -57,11 +57,11 @@ def test_a_fault_late_in_the_array_is_found_where_it_is(
 
 def test_an_array_that_is_larger_than_the_engines_memory(tmp_path: Path) -> None:
     where = Settings.from_env(
-        {"LAKE_ROOT": str(tmp_path / "lake"), "LAKE_MEMORY": "200MB", "LAKE_THREADS": "2"}
+        {"LAKE_ROOT": str(tmp_path / "lake"), "LAKE_MEMORY": "300MB", "LAKE_THREADS": "2"}
     )
     lake = Lake(where)
     sales = make_dataset(tmp_path / "defs", formats=[{"type": "json"}])
-    put(lake, sales, "a.json", array(250_000, {249_999}, pad=300))
+    put(lake, sales, "a.json", array(250_000, {249_999}, pad=450))
     assert actions(run(lake, sales)) == {DAY: "published"}
     (row,) = View(lake, sales).quarantine
     assert row["_record"] == 250_000

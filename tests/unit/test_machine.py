@@ -21,7 +21,7 @@ MB = 1_000_000
         ("max", 1000 * MB),
         (str(64 * 1000 * MB), 1000 * MB),
         (str(1000 * MB), 500 * MB),
-        (str(100 * MB), 200 * MB),
+        (str(100 * MB), 300 * MB),
     ],
 )
 @pytest.mark.parametrize("name", ["memory.max", "memory/memory.limit_in_bytes"])
@@ -36,7 +36,7 @@ def test_memory_is_a_share_of_the_containers(
 
 def test_without_a_container_the_machine_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "sysconf", {"SC_PHYS_PAGES": 100_000, "SC_PAGE_SIZE": 4096}.__getitem__)
-    assert default_memory(tmp_path) == 204_800_000
+    assert default_memory(tmp_path) == 300 * MB
 
 
 @pytest.mark.parametrize(
