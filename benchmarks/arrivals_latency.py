@@ -92,10 +92,10 @@ def empty_chain(folder: Path, runs: int) -> Iterator[float]:
 @contextmanager
 def empty_dagster(home: Path, env: Mapping[str, str], sensors: str) -> Iterator[int]:
     """Webserver and daemon of a code location that does nothing, with its sensor or without; gives the port."""
-    from lake_pipeline.cli.dagster_run import QUEUED
+    from lake_pipeline.cli.dagster_run import LANES
 
     home.mkdir()
-    (home / "dagster.yaml").write_text(QUEUED, encoding="utf-8")
+    (home / "dagster.yaml").write_text(LANES, encoding="utf-8")
     port = free_port()
     command = ["-m", "dagster", "dev", "-f", str(NOTHING), "-h", "127.0.0.1", "-p", str(port)]
     with running([sys.executable, *command], home, {**env, "DAGSTER_HOME": str(home), "LISTEN": sensors}):

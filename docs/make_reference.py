@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import typer
-from aws_settings import AWS, glue_variables
+from environment_defaults import AWS, DEFAULTS, glue_variables
 from meanings import cast_page, sql_page
 from rendering import attributes, code, prose, shown_arrow, simple_table, summary, table, variables, walk
 
@@ -316,21 +316,6 @@ def environment() -> Iterator[str]:
     yield table(("variable", "meaning"), AWS)
     yield "`DAGSTER_HOME` names another instance of Dagster than the one in `LAKE_HOME`."
 
-
-DEFAULTS = {
-    "root": ("LAKE_ROOT", "`./.lake`"),
-    "catalog": ("LAKE_CATALOG", "`sqlite:///$LAKE_HOME/catalog.db`"),
-    "home": ("LAKE_HOME", "`LAKE_ROOT` when that is a folder, else `./.lake/<bucket>-<hash>`"),
-    "dataset_folders": ("LAKE_DEFS", ""),
-    "topic": ("LAKE_ALERT_TOPIC", ""),
-    "bus": ("LAKE_EVENT_BUS", ""),
-    "webhook": ("LAKE_ALERT_WEBHOOK", ""),
-    "log": ("LAKE_LOG", "`text`"),
-    "log_file": ("LAKE_LOG_FILE", ""),
-    "metrics": ("LAKE_METRICS", "`none`, on AWS `emf`"),
-    "queue_url": ("LAKE_QUEUE_URL", ""),
-    "dlq_url": ("LAKE_DLQ_URL", ""),
-}
 
 PAGES: dict[str, Callable[[], Iterator[str]]] = {
     "commands": commands,

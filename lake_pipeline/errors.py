@@ -17,7 +17,9 @@ class LakeError(Exception):
 
 
 class Transient(LakeError):
-    """Repeating the same command later may succeed."""
+    """Repeating the same command later may succeed. repeats: how often that is worth it; None for any number."""
+
+    repeats: int | None = None
 
 
 class Terminal(LakeError):

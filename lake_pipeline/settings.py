@@ -6,11 +6,13 @@ import hashlib
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from lake_pipeline.errors import UsageError
+from lake_pipeline.machine import LEAST, MB, default_memory, default_threads
 
+UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
 ZONES = ("raw", "validated", "curated", "quarantine", "dq-results", "replay", "ops")
 
 
@@ -26,6 +28,9 @@ class Settings:
       ``defs`` in the home where it exists; one of them replaces a shipped dataset of its name.
     queue_url: ``LAKE_QUEUE_URL``: the SQS queue in which S3's events arrive; empty where the listing is to do.
     dlq_url: ``LAKE_DLQ_URL``: the queue for messages that no dataset can use; without it they are kept in ops.
+    memory: ``LAKE_MEMORY``: the memory of DuckDB in a run, such as ``2GB``; the process has some 200 MB besides. What
+      does not fit is spilled to disk.
+    threads: ``LAKE_THREADS``: how many threads work in a run.
     """
 
     root: str
@@ -34,6 +39,8 @@ class Settings:
     dataset_folders: tuple[Path, ...] = ()
     queue_url: str = ""
     dlq_url: str = ""
+    memory: int = field(default_factory=default_memory)
+    threads: int = field(default_factory=default_threads)
 
     @classmethod
     def from_env(cls, env: Mapping[str, str] | None = None) -> Settings:
@@ -46,6 +53,9 @@ class Settings:
             dataset_folders=tuple(Path(p).resolve() for p in env.get("LAKE_DEFS", "").split(os.pathsep) if p),
         )
         queue, dead = (env.get(name, "").strip() for name in ("LAKE_QUEUE_URL", "LAKE_DLQ_URL"))
+        memory, threads = (env.get(name, "").strip() for name in ("LAKE_MEMORY", "LAKE_THREADS"))
+        found = replace(found, memory=bytes_in(memory)) if memory else found
+        found = replace(found, threads=threads_in(threads)) if threads else found
         return replace(found, queue_url=queue, dlq_url=dead)
 
     @classmethod
@@ -82,6 +92,28 @@ class Settings:
         if zone not in ZONES:
             raise UsageError(f'"{zone}" is not a zone; zones are {", ".join(ZONES)}.')
         return self.root.replace("{zone}", zone) if "{zone}" in self.root else f"{self.root}/{zone}"
+
+
+def bytes_in(text: str) -> int:
+    """A size as ``LAKE_MEMORY`` has it, in bytes.
+
+    >>> bytes_in("512MB"), bytes_in("1.5 GB")
+    (512000000, 1500000000)
+    """
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kmgt]?b?)", text.lower())
+    size = int(float(found[1]) * UNITS[found[2].removesuffix("b")]) if found else 0
+    if size < LEAST:
+        raise UsageError(
+            f'LAKE_MEMORY is "{text}"; it must be a size such as 512MB or 2GB, and at least {LEAST // MB}MB.'
+        )
+    return size
+
+
+def threads_in(text: str) -> int:
+    """A number as ``LAKE_THREADS`` has it."""
+    if not text.isdecimal() or int(text) < 1:
+        raise UsageError(f'LAKE_THREADS is "{text}"; it must be a number from 1.')
+    return int(text)
 
 
 def default_home(root: str) -> Path:

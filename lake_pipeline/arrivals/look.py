@@ -11,34 +11,25 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from lake_pipeline.arrivals.again import OPEN, Busy, ask_again, nothing, remember
 from lake_pipeline.arrivals.journal import Journal
+from lake_pipeline.arrivals.listing import Listed, listed
 from lake_pipeline.arrivals.places import Arrival
 from lake_pipeline.arrivals.requests import asked_since
 from lake_pipeline.arrivals.tick import MayStart, Tick, Ticked, always
 from lake_pipeline.arrivals.waiting import Room
 from lake_pipeline.datasets import Dataset
-from lake_pipeline.datasets.partitioning import FIELDS, KEY_FORMAT, NEEDED, misfit
-from lake_pipeline.flow.inventory import PRODUCER_MANIFEST, manifest_partition
-from lake_pipeline.flow.state import Memory, object_id
-from lake_pipeline.storage import Lake, ObjectMeta
+from lake_pipeline.datasets.partitioning import FIELDS, KEY_FORMAT, NEEDED
+from lake_pipeline.flow.state import Manifest, Memory, Outcome
+from lake_pipeline.storage import Lake
 
 RECENT = 3  # partitions at the end that every look lists
 SWEEP_EVERY = 10  # looks
 GRACE = timedelta(minutes=5)  # in which an event may still come
-
-
-@dataclass(frozen=True)
-class Listed:
-    """An object of a partition as listed."""
-
-    partition: str
-    id: str
-    meta: ObjectMeta
-    marker: bool
 
 
 def look(
@@ -51,20 +42,26 @@ def look(
     sensor: str = "listing",
     beside_queue: bool = False,
     at_once: bool = False,
+    busy: Busy = nothing,
 ) -> Ticked:
     """A tick on the listing of some datasets.
 
     beside_queue: events come too, so an object is left to them for `GRACE`, and counts as lost after it unless
-    they brought it. at_once: everything is swept, and starts without waiting for more.
+    they brought it. at_once: everything is swept, and starts without waiting for more, and nothing is asked for
+    again. busy: the partitions of a dataset with a run that is queued or goes on.
     """
     tick = Tick.begin(lake, datasets, sensor, cursor, now)
     looks = looks_in(cursor) + 1
-    sweep = at_once or looks % SWEEP_EVERY == 1
+    if OPEN not in tick.memo:  # the first look, or the first of this version
+        tick.memo = {OPEN: {}}
+    sweep = at_once or looks % SWEEP_EVERY == 1 or not tick.memo.get("seen")
     seen: dict[str, dict[str, str]] = tick.memo.setdefault("seen", {})
     for name, dataset in datasets.items():
         found = list(listed(lake, dataset, None if sweep else frontier(dataset, seen.get(name, {}))))
         fresh = found if not beside_queue else [o for o in found if o.meta.modified <= now - GRACE]
         arrived(tick, dataset, fresh, seen.setdefault(name, {}), beside_queue)
+        if not at_once:
+            ask_again(tick, dataset, busy)
     ended = tick.end(tick.ask(may_start, at_once))
     return replace(ended, cursor=f"{ended.cursor}+{looks}")
 
@@ -73,25 +70,6 @@ def looks_in(cursor: str | None) -> int:
     """How many looks there were, as the cursor counts them; 0, and so a sweep, where it does not say."""
     looks = (cursor or "").partition("+")[2]
     return int(looks) if looks.isdecimal() else 0
-
-
-def listed(lake: Lake, dataset: Dataset, start: str | None) -> Iterable[Listed]:
-    """The dataset's objects whose partition can be run, all or those after the key `start`."""
-    raw = lake.zone("raw")
-    for meta in raw.list(dataset.template.prefix, after=start or ""):
-        found = place(dataset, meta.key)
-        if found and not misfit(dataset.config.partitions, found[0]):
-            yield Listed(found[0], object_id(raw.root, meta), meta, found[1])
-
-
-def place(dataset: Dataset, key: str) -> tuple[str, bool] | None:
-    """(partition, whether it is its producer's manifest) of a key; None for what is no object of the dataset."""
-    marker = manifest_partition(dataset, key)
-    if marker is not None:
-        return marker, True
-    name = key.rpartition("/")[2]
-    placement = dataset.template.place(key) if name not in ("", "_SUCCESS", PRODUCER_MANIFEST) else None
-    return (placement.partition, False) if placement else None
 
 
 def arrived(
@@ -105,7 +83,10 @@ def arrived(
     changed = [p for p, mark in marks.items() if seen.get(p) != mark]
     if not changed:
         return
-    new = untaken(tick.lake, dataset, {p: by_partition[p] for p in changed})
+    memory, fresh = Memory(tick.lake, dataset), {p: by_partition[p] for p in changed}
+    manifests, outcomes = memory.manifests(changed), memory.outcomes(changed)
+    new = untaken(dataset, fresh, manifests, outcomes)
+    remember(tick, memory, fresh, manifests, outcomes)
     for partition in changed:
         seen[partition] = marks[partition]
     tick.room.changed = True
@@ -119,17 +100,19 @@ def arrived(
         tick.admit(Arrival(dataset.name, item.partition, item.meta.key, item.id, at, marker=item.marker))
 
 
-def untaken(lake: Lake, dataset: Dataset, by_partition: Mapping[str, list[Listed]]) -> list[Listed]:
+def untaken(
+    dataset: Dataset,
+    by_partition: Mapping[str, list[Listed]],
+    manifests: Mapping[str, Manifest],
+    outcomes: Mapping[str, Outcome],
+) -> list[Listed]:
     """The objects that are in no input manifest, and producers' manifests that came after the last outcome."""
-    memory = Memory(lake, dataset)
-    manifests = memory.manifests(by_partition)
     asks = dataset.config.producer_manifest == "required"
-    outcomes = memory.outcomes(by_partition) if asks else {}
     found: list[Listed] = []
     for partition, objects in by_partition.items():
         entries = manifests[partition].entries if partition in manifests else ()
         known = {e.id for e in entries if e.status in ("live", "refused")}
-        outcome = outcomes.get(partition)
+        outcome = outcomes.get(partition) if asks else None
         decided = datetime.fromisoformat(outcome.at) if outcome else None
         for item in objects:
             old = bool(decided and item.meta.modified < decided) if item.marker else item.id in known
@@ -142,7 +125,7 @@ def heard(tick: Tick, dataset: Dataset, since: datetime) -> set[str]:
     """The identities that others brought: those that wait in the queue's room, or were asked for since then."""
     _, state = Journal(tick.lake.zone("ops"), "queue").newest(0)
     waiting = Room.of(state["room"]).ids(dataset.name) if state else set()
-    return waiting | asked_since(tick.lake, dataset.name, since, other_than=tick.done.sensor)
+    return waiting | asked_since(tick.lake, dataset.name, since, other_than=tick.done.sensor).keys()
 
 
 def mark_of(ids: Iterable[str]) -> str:

@@ -1,7 +1,8 @@
 """Requests for runs: which partitions share one, what it is called, and the document that says what for.
 
 A request's key is made of the identities of its objects and of what the lake knew of their partitions: the
-same work is asked for under the same key however often it is asked for, and other work never is.
+same work is asked for under the same key however often it is asked for, and other work never is. Another attempt
+at what came to no outcome is other work.
 """
 
 from __future__ import annotations
@@ -105,13 +106,15 @@ def ask(
         for keys in shared(dataset, filter(group, objects)):
             mine = {p: objects[p] for p in keys}
             seen = [manifests[p].number if p in manifests else 0 for p in keys]
-            key = digest(dataset.name, mine, seen)[:20]
+            attempts = {p: leaving[p].attempt for p in keys if leaving[p].attempt}
+            key = digest(dataset.name, mine, seen, *([attempts] if attempts else []))[:20]
             document = {
                 "key": key,
                 "dataset": dataset.name,
                 "partitions": keys,
                 "objects": mine,
                 "late_seconds": {p: late[p] for p in keys if late[p]},
+                **({"attempts": attempts} if attempts else {}),
                 "source": source,
                 "at": at.astimezone(UTC).isoformat(),
             }
@@ -123,15 +126,16 @@ def ask(
     return found
 
 
-def asked_since(lake: Lake, dataset: str, since: datetime, other_than: str) -> set[str]:
-    """The identities that runs were asked for since then, by all sensors but one.
+def asked_since(lake: Lake, dataset: str, since: datetime, other_than: str) -> dict[str, float]:
+    """When runs were asked for since then, in seconds since 1970, by identity; by all sensors but one.
 
     That one's stored requests may be of a tick that died, which it is to repeat.
     """
-    ops, found = lake.zone("ops"), set()
+    ops, found = lake.zone("ops"), dict[str, float]()
     for entry in ops.list(f"{FOLDER}/{dataset}"):
         if entry.modified >= since:
             document = json.loads(ops.read(entry.key))
             if document["source"] != other_than:
-                found |= {id_ for mine in document["objects"].values() for id_ in mine.values()}
+                ids = [id_ for mine in document["objects"].values() for id_ in mine.values()]
+                found |= {id_: max(found.get(id_, 0.0), entry.modified.timestamp()) for id_ in ids}
     return found

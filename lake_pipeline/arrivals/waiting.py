@@ -25,13 +25,15 @@ class Waiting:
     """One partition's objects: key → (id, sequencer).
 
     since: when the first came that waits, in seconds since 1970, UTC. landed: when the last one landed.
-    marker: whether the producer's manifest is among them.
+    marker: whether the producer's manifest is among them. attempt: how often they were asked for before and came
+    to no outcome.
     """
 
     since: float
     landed: float
     objects: dict[str, tuple[str, str]] = field(default_factory=dict)
     marker: bool = False
+    attempt: int = 0
 
 
 @dataclass
@@ -68,6 +70,11 @@ class Room:
         place.objects[arrival.key] = (arrival.id, arrival.sequencer)
         place.marker = place.marker or arrival.marker
         return "waiting"
+
+    def come_back(self, dataset: str, partition: str, place: Waiting) -> None:
+        """A partition waits again, of which nothing does."""
+        self.waiting.setdefault(dataset, {})[partition] = place
+        self.changed = True
 
     @staticmethod
     def _remove(arrival: Arrival, partitions: dict[str, Waiting]) -> None:
@@ -132,7 +139,7 @@ class Room:
     def as_dict(self) -> dict[str, Any]:
         """As JSON."""
         waiting = {
-            d: {p: [w.since, w.landed, w.objects, w.marker] for p, w in places.items()}
+            d: {p: [w.since, w.landed, w.objects, w.marker, w.attempt] for p, w in places.items()}
             for d, places in self.waiting.items()
             if places
         }
@@ -144,8 +151,8 @@ class Room:
         room = cls()
         for dataset, places in document["waiting"].items():
             room.waiting[dataset] = {
-                p: Waiting(since, landed, {k: (i, s) for k, (i, s) in objects.items()}, marker)
-                for p, (since, landed, objects, marker) in places.items()
+                p: Waiting(since, landed, {k: (i, s) for k, (i, s) in objects.items()}, *more)
+                for p, (since, landed, objects, *more) in places.items()
             }
         for dataset, heard in document["heard"].items():
             room.heard[dataset] = {k: (i, s, at) for k, (i, s, at) in heard.items()}

@@ -40,7 +40,7 @@ def datasets_of(lake: Lake, name: str | None) -> list[Dataset]:
 def engine_of(lake: Lake) -> Iterator[DuckDB]:
     """An engine for a command's own queries."""
     with lake.spool() as folder:
-        engine = DuckDB(folder)
+        engine = DuckDB.of(lake.settings, folder)
         try:
             yield engine
         finally:

@@ -27,6 +27,7 @@ from lake_pipeline.datasets.partitioning import UNPARTITIONED, runs_of
 from lake_pipeline.flow.state import DEFAULT_PROFILE, Memory, Outcome
 from lake_pipeline.health import logs
 from lake_pipeline.health.targets import Targets
+from lake_pipeline.machine import MB, default_memory, memory_limit
 from lake_pipeline.resources import resources
 from lake_pipeline.resources.processes import PROCESS_TAG, process_name
 from lake_pipeline.storage import Lake
@@ -37,7 +38,7 @@ telemetry:
 nux:
   enabled: false
 """
-QUEUED = f"""{FIRST}# Sensors wait for messages, so each has a thread of its own.
+LANES = f"""{FIRST}# Sensors wait for messages, so each has a thread of its own.
 sensors:
   use_threads: true
   num_workers: 4
@@ -50,13 +51,15 @@ run_queue:
         applyLimitPerUniqueValue: true
       limit: 1
 """
-INSTANCE = f"""{QUEUED}# Runs begin at once: their processes have the libraries loaded. Elsewhere than on one machine, leave this out.
+LAUNCHER = """# Runs begin at once: their processes have the libraries loaded. Elsewhere than on one machine, leave this out.
 run_launcher:
   module: lake_pipeline.resources.launcher
   class: WarmLauncher
 """
-EARLIER = (FIRST, QUEUED)  # what earlier versions wrote
+EARLIER = (FIRST, LANES, LANES + LAUNCHER)  # what earlier versions wrote
 REPOSITORY = "__repository__@lake_pipeline.definitions"  # by which the UI finds the runs of a job
+MOST_RUNS = 10  # Dagster's default
+RUN_BESIDES = 500 * MB  # of a run, besides its engine
 Action = Literal["published", "unchanged", "refused", "still refused", "failed"]
 
 
@@ -83,8 +86,20 @@ def dagster_home(lake: Lake) -> Path:
     home.mkdir(parents=True, exist_ok=True)
     path = home / "dagster.yaml"
     if not path.exists() or path.read_text(encoding="utf-8") in EARLIER:
-        path.write_text(INSTANCE, encoding="utf-8")
+        path.write_text(instance_yaml(), encoding="utf-8")
     return home
+
+
+def instance_yaml() -> str:
+    """Dagster's instance on this machine."""
+    most = f"  # What this machine has memory for.\n  max_concurrent_runs: {concurrent_runs()}\n"
+    return LANES.replace("  tag_concurrency_limits:", f"{most}  tag_concurrency_limits:") + LAUNCHER
+
+
+def concurrent_runs() -> int:
+    """How many runs at once this machine has memory for, at most Dagster's own ten."""
+    limit = memory_limit()
+    return MOST_RUNS if limit is None else max(1, min(MOST_RUNS, limit // (default_memory() + RUN_BESIDES)))
 
 
 @contextmanager

@@ -10,9 +10,9 @@ import dagster as dg
 from dagster._core.storage.partition_status_cache import AssetPartitionStatus
 
 from lake_pipeline.cli.dagster_run import instance_of
-from lake_pipeline.components.alerts import CANCELED, datasets_of, end_lost_runs
+from lake_pipeline.components.alerts import CANCELED, end_lost_runs
 from lake_pipeline.components.definitions import PARTITIONS_PER_RUN, key, partitions_definition
-from lake_pipeline.components.telling import partitions_of
+from lake_pipeline.components.telling import datasets_of, partitions_of
 from lake_pipeline.datasets import Dataset
 from lake_pipeline.datasets.partitioning import UNPARTITIONED
 from lake_pipeline.flow.inventory import landed_partitions

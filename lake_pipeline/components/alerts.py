@@ -8,7 +8,7 @@ before is not told again, so a tick may be repeated, and a rewound cursor does n
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -17,17 +17,14 @@ import dagster as dg
 from dagster._core.scheduler.instigation import InstigatorState, TickStatus
 from dagster_shared.error import SerializableErrorInfo
 
-from lake_pipeline.components.telling import (
-    evaluation,
-    partitions_of,
-    run_info,
-)
+from lake_pipeline.arrivals.again import given_up
+from lake_pipeline.components.telling import datasets_of, evaluation, partitions_of, run_info
 from lake_pipeline.datasets import Dataset, load_all
 from lake_pipeline.datasets.partitioning import now
 from lake_pipeline.errors import Terminal
 from lake_pipeline.health import freshness, history, metrics, outbox, telling
 from lake_pipeline.health.incidents import happened, open_incidents, recovered
-from lake_pipeline.health.messages import Fault, Message
+from lake_pipeline.health.messages import Fault, Message, named
 from lake_pipeline.health.outbox import Sink
 from lake_pipeline.health.targets import Targets
 from lake_pipeline.resources import Alerts, LakeResource
@@ -79,6 +76,7 @@ def lake_alerts(context: dg.SensorEvaluationContext, lake: LakeResource, alerts:
     if location is not None:
         sensors = {d.name for d in location.sensor_defs}
         tell_instigators(tick, sensors | {d.name for d in location.schedule_defs})
+    tell_given_up(tick)
     missed = [evaluation(j) for d in datasets.values() for j in tell_due(tick, d)]
     tell_lateness(tick, cursor.get("ticked"))
     for name, error in telling.send(opened, tick.sinks, None, tick.at).items():
@@ -115,13 +113,6 @@ def tell_runs(tick: Round, since: str | None) -> str:
     return (last + OVERLAP if full else max(last, start)).isoformat()
 
 
-def datasets_of(datasets: Mapping[str, Dataset], run: dg.DagsterRun) -> Iterator[Dataset]:
-    """The datasets that a run is about."""
-    names = {run.tags.get("dataset", "")}
-    names |= {key.path[-1] for key in run.asset_selection or () if len(key.path) == 2}
-    yield from (datasets[name] for name in sorted(names) if name in datasets)
-
-
 def tell_untold(tick: Round, dataset: Dataset, record: dg.RunRecord) -> None:
     """Tell of one run, unless it told everything by itself."""
     run = record.dagster_run
@@ -136,7 +127,7 @@ def tell_untold(tick: Round, dataset: Dataset, record: dg.RunRecord) -> None:
         found = telling.untold(tick.lake, dataset, info, partitions, error, ended, state="canceled")
     else:
         error = "" if run.status == dg.DagsterRunStatus.SUCCESS else failure_of(tick.instance, run)
-        found = telling.untold(tick.lake, dataset, info, partitions, error, ended)
+        found = telling.untold(tick.lake, dataset, info, partitions, error, ended, passing=True)
     telling.tell_run(tick.lake, dataset, found, tick.sinks)
 
 
@@ -185,6 +176,27 @@ def tell_due(tick: Round, dataset: Dataset) -> list[freshness.Judgement]:
     missed = [j for j in freshness.judge(tick.lake, dataset, tick.at) if not j.met]
     telling.tell_freshness(tick.lake, dataset, missed, tick.at, tick.tell)
     return missed
+
+
+def tell_given_up(tick: Round) -> None:
+    """Tell of partitions that are not asked for any more although no run came to an outcome, and of their end."""
+    found = given_up(tick.lake)
+    for incident in open_incidents(tick.lake):
+        if incident.kind == "GIVEN_UP":
+            over = incident.faults.keys() - {*found.get(incident.subject, [])}
+            recovered(tick.lake, "GIVEN_UP", incident.subject, over, tick.at, tick.tell)
+    for dataset in tick.datasets.values():
+        reason = f"its run and {dataset.config.arrivals.attempts} more that started for it broke off"
+        faults = {
+            partition: Fault(
+                f"{named(dataset.name, partition)} is not run again by itself",
+                reason,
+                fix=telling.rerun(dataset, partition),
+                run_id=UNTIL_OVER,
+            )
+            for partition in found.get(dataset.name, [])
+        }
+        happened(tick.lake, "GIVEN_UP", dataset.name, faults, tick.at, tick.tell)
 
 
 def tell_lateness(tick: Round, ticked: str | None) -> None:

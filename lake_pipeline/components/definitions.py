@@ -162,6 +162,8 @@ def dataset_definitions(dataset: Dataset) -> dg.Definitions:
                 about=about,
             )
         except Transient as e:
+            if e.repeats is not None and context.retry_number >= e.repeats:
+                raise dg.Failure(str(e), allow_retries=False) from e
             telling.repeat(e, retries, context.retry_number)
             raise
         except LakeError as e:

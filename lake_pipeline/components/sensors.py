@@ -10,6 +10,7 @@ from typing import Any
 
 import dagster as dg
 
+from lake_pipeline.arrivals.again import Busy
 from lake_pipeline.arrivals.look import look
 from lake_pipeline.arrivals.places import Places
 from lake_pipeline.arrivals.requests import Request, lane_of
@@ -70,6 +71,20 @@ def may_start_of(lake: Lake) -> MayStart:
     """Which datasets may start automatic runs now: those whose circuit breaker lets them."""
     datasets = datasets_in(lake.settings.dataset_folders)
     return lambda name: may_start(lake, datasets[name], now())
+
+
+def busy_of(instance: dg.DagsterInstance, datasets: Mapping[str, Dataset]) -> Busy:
+    """The partitions of a dataset that are in a run that is queued or goes on; Dagster is asked once, if at all."""
+    from lake_pipeline.components.going_on import partitions_going_on
+
+    found: dict[str, dict[str, set[str]]] = {}
+
+    def busy(name: str) -> set[str]:
+        if not found:
+            found["all"] = partitions_going_on(instance, datasets)
+        return found["all"].get(name, set())
+
+    return busy
 
 
 @cache
@@ -139,7 +154,8 @@ def arrival_sensors(jobs: Iterable[Any], settings: Settings) -> dg.Definitions:
         datasets = datasets_in(opened.settings.dataset_folders)
         beside = bool(opened.settings.queue_url)
         cursor, allowed = context.cursor, may_start_of(opened)
-        ticked = look(opened, datasets, cursor, now(), allowed, beside_queue=beside)
+        going = busy_of(context.instance, datasets)
+        ticked = look(opened, datasets, cursor, now(), allowed, beside_queue=beside, busy=going)
         return result(context, opened, datasets, ticked)
 
     return dg.Definitions(sensors=[queue_sensor, listing_sensor] if targets else [])

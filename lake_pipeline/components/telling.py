@@ -6,7 +6,7 @@ Telling never fails a run: what could not be told now is told by the sensor `lak
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -93,7 +93,8 @@ def tell_failure(context: dg.HookContext) -> None:
     if history.is_recorded(lake, info):
         return
     error = description(context.op_exception)
-    record = telling.untold(lake, dataset, info, partitions_of(run, dataset), error, now())
+    passing = not isinstance(context.op_exception, dg.Failure)
+    record = telling.untold(lake, dataset, info, partitions_of(run, dataset), error, now(), passing=passing)
     tell(context.log, lake, dataset, context.resources.alerts, record)
 
 
@@ -142,6 +143,13 @@ def partitions_of(run: dg.DagsterRun, dataset: Dataset) -> list[str]:
     if RANGE_START in run.tags:
         return keys_between(dataset.config.partitions, run.tags[RANGE_START], run.tags[RANGE_END])
     return [run.tags[PARTITION_TAG]] if PARTITION_TAG in run.tags else []
+
+
+def datasets_of(datasets: Mapping[str, Dataset], run: dg.DagsterRun) -> Iterator[Dataset]:
+    """The datasets that a run is about."""
+    names = {run.tags.get("dataset", "")}
+    names |= {key.path[-1] for key in run.asset_selection or () if len(key.path) == 2}
+    yield from (datasets[name] for name in sorted(names) if name in datasets)
 
 
 def freshness_checks(dataset: Dataset) -> list[dg.AssetCheckSpec]:

@@ -172,10 +172,13 @@ class RejectBudget(Value):
 
 
 class FileSize(Value):
-    """The sizes in bytes that a file may have as it lands."""
+    """The sizes in bytes that a file may have: as it lands, and decompressed."""
 
     min: int = Field(1, ge=1, description="smaller is FILE_TOO_SMALL")
     max: int = Field(50 * 1024**3, ge=1, description="larger is FILE_TOO_LARGE")
+    max_inflated: int = Field(
+        200 * 1024**3, ge=1, description="a compressed file whose text is larger is FILE_TOO_LARGE"
+    )
 
 
 class Retries(Value):
@@ -201,6 +204,14 @@ class Arrivals(Value):
     max_events: int = Field(100, ge=1, description="so many waiting objects start a run at once")
     max_wait_seconds: float = Field(60.0, ge=0, description="the longest wait after the first waiting object")
     eager: bool = Field(False, description="start at every tick, each partition in a run of its own")
+    attempts: int = Field(
+        6,
+        ge=0,
+        description="how often a partition whose run broke off, by an error that may pass, is run again",
+    )
+    again_seconds: float = Field(
+        120, gt=0, description="the wait before the first such run; each further wait is three times as long"
+    )
     schedule: str = Field(
         "", description="a cron expression in the partitions' time zone: start what has landed then, too"
     )
@@ -228,8 +239,10 @@ class Auto(Value):
 
     bytes: int = Field(10 * 10**9, ge=0, description="landed bytes that a step reads")
     files: int = Field(100_000, ge=0, description="landed objects that a step reads")
-    memory: int = Field(
-        16 * 10**9, ge=0, description="bytes held at once, by an estimate from the landed bytes and formats"
+    memory: int | None = Field(
+        None,
+        ge=0,
+        description="bytes held at once, by an estimate from the landed bytes and formats; 16 times LAKE_MEMORY",
     )
     above: Literal["glue", "spark"] = Field("glue", description="the engine for what is larger")
 

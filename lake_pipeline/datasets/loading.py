@@ -18,7 +18,7 @@ from pydantic import BaseModel, ValidationError
 from lake_pipeline.contracts import Column, Contract
 from lake_pipeline.contracts import load as load_contract
 from lake_pipeline.datasets import config as attributes
-from lake_pipeline.datasets.config import DatasetConfig, Python
+from lake_pipeline.datasets.config import DatasetConfig, FileSize, Python
 from lake_pipeline.datasets.partitioning import NEEDED, Template
 from lake_pipeline.datasets.transform_sql import sql_problems
 from lake_pipeline.datasets.transforms import landed_names
@@ -60,14 +60,23 @@ class Dataset:
     def validation_hash(self) -> str:
         """What decides how a landed object is validated: contract, formats, partitioning, policies."""
         config = self.config.model_dump(mode="json", include=VALIDATION_FIELDS)
+        if self.config.file_size.max_inflated == FileSize().max_inflated:
+            del config["file_size"]["max_inflated"]  # unknown to earlier versions: nothing is validated again
         return digest(self.contract.hash, config, [c.name for c in self.landed_columns])
 
     @cached_property
     def transform_hash(self) -> str:
-        """What decides how validated rows become curated ones: steps or function source, deduplication."""
+        """What decides how validated rows become curated ones: steps or the function's module, deduplication."""
         config = self.config.model_dump(mode="json", include={"transform", "deduplicate"})
-        source = inspect.getsource(self.function) if self.function else ""
-        return digest(self.contract.hash, config, source)
+        return digest(self.contract.hash, config, self._source)
+
+    @property
+    def _source(self) -> str:
+        """The source of the modules that a Python transform is in and is named by; empty for declared steps."""
+        if self.function is None or not isinstance(self.config.transform, Python):
+            return ""
+        names = {self.config.transform.python.partition(":")[0], self.function.__module__}
+        return "".join(inspect.getsource(import_module(name)) for name in sorted(names))
 
     @cached_property
     def function(self) -> Any:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import ctypes
 import itertools
 import json
-import os
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -50,10 +49,12 @@ from lake_pipeline.engines.parts import OutputFile, Part, PartResult
 from lake_pipeline.engines.rows import LINEAGE, REJECTED, RESCUED, RowRules, explained, validated
 from lake_pipeline.errors import Transient, UsageError
 from lake_pipeline.formats.packs import Text, on_disk
+from lake_pipeline.machine import MB, default_memory, default_threads
+from lake_pipeline.settings import Settings
 from lake_pipeline.storage import ObjectStore
 
-MEMORY = "1000MB"
 EXPLAIN_ROWS = 20_000
+STRUCTURED_BYTES = 8 * 1024 * 1024
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # mallopt(3)
 
 
@@ -71,7 +72,15 @@ def keep_freed_memory() -> None:
 
 
 class EngineOutOfMemory(Transient):
-    """DuckDB reached its memory limit even with spilling."""
+    """DuckDB reached its memory limit even with spilling: other work may have taken it, once."""
+
+    repeats = 1
+
+    def __init__(self, error: duckdb.Error) -> None:
+        super().__init__(
+            f"DuckDB needs more memory than its limit; give it more with LAKE_MEMORY, or fewer threads with "
+            f"LAKE_THREADS: {error}"
+        )
 
 
 class DuckDB:
@@ -80,12 +89,12 @@ class DuckDB:
     dialect = DuckDBDialect()
     gathers = False
 
-    def __init__(self, folder: Path, memory: str = MEMORY, threads: int | None = None) -> None:
+    def __init__(self, folder: Path, memory: int | None = None, threads: int | None = None) -> None:
         keep_freed_memory()
         self.folder = folder
-        self.workers = threads or os.cpu_count() or 1
+        self.workers = threads or default_threads()
         self._config: dict[str, Any] = {
-            "memory_limit": memory,
+            "memory_limit": f"{(memory or default_memory()) // MB}MB",
             "temp_directory": str(folder / "duckdb"),
             "threads": self.workers,
             "preserve_insertion_order": True,
@@ -98,6 +107,11 @@ class DuckDB:
         self._numbers = itertools.count()
         self._lock = threading.Lock()
         self._statements: dict[Any, str] = {}
+
+    @classmethod
+    def of(cls, settings: Settings, folder: Path) -> DuckDB:
+        """An instance with the memory and the threads that the environment gives it."""
+        return cls(folder, settings.memory, settings.threads)
 
     def close(self) -> None:
         """Free the memory and the spill files."""
@@ -115,7 +129,7 @@ class DuckDB:
         try:
             yield cursor
         except duckdb.OutOfMemoryException as e:
-            raise EngineOutOfMemory(f"DuckDB needs more memory than its limit: {e}") from e
+            raise EngineOutOfMemory(e) from e
         finally:
             cursor.close()
 
@@ -125,7 +139,7 @@ class DuckDB:
         try:
             yield
         except duckdb.OutOfMemoryException as e:
-            raise EngineOutOfMemory(f"DuckDB needs more memory than its limit: {e}") from e
+            raise EngineOutOfMemory(e) from e
         except duckdb.Error as e:
             raise QueryFailed(str(e)) from e
 
@@ -312,11 +326,13 @@ class DuckDB:
 
     def json_structure(self, files: Sequence[Path]) -> list[Any]:
         """The keys and value types that the JSON lines of each file have, e.g. ``{"a": "UBIGINT"}``."""
-        with self.cursor() as cursor:
-            rows = cursor.execute(
-                f"SELECT _file, json_group_structure(line::JSON) FROM {lines_sql(files)} WHERE "
-                "CASE WHEN json_valid(line) THEN json_type(line) = 'OBJECT' ELSE false END GROUP BY _file"
-            ).fetchall()
+        rows: list[Any] = []
+        for some in portions(files, STRUCTURED_BYTES):  # the aggregate holds all that it has seen
+            with self.cursor() as cursor:
+                rows += cursor.execute(
+                    f"SELECT _file, json_group_structure(line::JSON) FROM {lines_sql(some)} WHERE "
+                    "CASE WHEN json_valid(line) THEN json_type(line) = 'OBJECT' ELSE false END GROUP BY _file"
+                ).fetchall()
         found = {path: json.loads(text) for path, text in rows}
         structures = [found.get(str(f)) for f in files]
         return [
@@ -338,6 +354,20 @@ class DuckDB:
         if not closed(source):  # DuckDB takes one that is cut off behind a comma
             raise ValueError("The array is not closed")
         return int(row[0]) if row else 0
+
+
+def portions(files: Sequence[Path], most: int) -> Iterator[list[Path]]:
+    """The files in their order, together about so many bytes at a time."""
+    taken: list[Path] = []
+    size = 0
+    for file in files:
+        taken.append(file)
+        size += file.stat().st_size
+        if size >= most:
+            yield taken
+            taken, size = [], 0
+    if taken:
+        yield taken
 
 
 def closed(file: Path) -> bool:

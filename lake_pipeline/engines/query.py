@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -11,8 +12,9 @@ from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
 from lake_pipeline.datasets.loading import dataset_folders
+from lake_pipeline.engines.pruning import columns_needed, partitions_needed
 from lake_pipeline.errors import UsageError, did_you_mean
-from lake_pipeline.storage import Lake
+from lake_pipeline.storage import Lake, ObjectStore, columns
 
 if TYPE_CHECKING:
     from lake_pipeline.engines.duckdb import DuckDB
@@ -23,13 +25,23 @@ TABLE_ZONES = ("validated", "curated", "quarantine")
 def query(lake: Lake, engine: DuckDB, sql: str) -> tuple[list[str], list[tuple[Any, ...]]]:
     """(column names, rows) of a SELECT over ``zone.dataset`` tables; raises `UsageError` with what is wrong."""
     wanted = tables_in(sql, lake.tables.names(), dataset_folders(lake.settings.dataset_folders))
-    paths = {}
+    parsed: Any = sqlglot.parse_one(sql, read="duckdb")
+    needed, paths = columns_needed(parsed), {}
     for name in wanted:
-        store = lake.zone(name.partition(".")[0])
-        files = lake.tables.files(name)
-        paths[name] = [store.fetch(store.key(f.uri), engine.folder / "fetched") for f in files]
+        store, there = lake.zone(name.partition(".")[0]), lake.tables.files(name)
+        named = [t for t in parsed.find_all(exp.Table) if f"{t.db}.{t.name}" == name]
+        asked = [partitions_needed(t) for t in named]
+        files = [f for f in there if any(wants(f.partition) for wants in asked)] or there[:1]
+        paths[name] = [reach(store, store.key(f.uri), engine.folder, needed) for f in files]
     schemas = {name: lake.tables.arrow_schema(name) for name in wanted if not paths[name]}
     return engine.select(sql, paths, schemas)
+
+
+def reach(store: ObjectStore, key: str, folder: Path, needed: set[str] | None) -> Path:
+    """A data file on this machine, with the columns that are needed; None for all."""
+    if needed is None:
+        return store.fetch(key, folder / "fetched")
+    return columns.fetch_columns(store, key, folder / "fetched", needed)
 
 
 def query_table(lake: Lake, engine: DuckDB, backend: Any, name: str) -> Any:

@@ -25,8 +25,8 @@ from lake_pipeline.flow.undeclared import Undeclared
 from lake_pipeline.flow.unforeseen import about, passes
 from lake_pipeline.formats import delimited
 from lake_pipeline.formats.columnar import parquet_columns, with_plain_columns
+from lake_pipeline.formats.json_arrays import chunks
 from lake_pipeline.formats.json_depth import DEEPEST, TOO_DEEP, depth, too_deep
-from lake_pipeline.formats.json_texts import array_fault
 from lake_pipeline.formats.packs import SMALL, Packs, on_disk
 from lake_pipeline.formats.spool import Refused, check_size, format_of, spool
 from lake_pipeline.formats.texts import Spooled
@@ -165,7 +165,8 @@ def spool_one(
     try:
         form = format_of(name, dataset.config.formats)
         check_size(meta, dataset.config.file_size.min, dataset.config.file_size.max)
-        spooled = spool(store.stream(meta), name, form, folder / entry.id, packs)
+        most = dataset.config.file_size.max_inflated
+        spooled = spool(store.stream(meta), name, form, folder / entry.id, packs, most)
     except Refused as e:
         return Candidate(entry, partition, refused=e.reason)
     if entry.message.startswith("sha256:") and entry.message != f"sha256:{spooled.sha256}":
@@ -288,7 +289,7 @@ def _shallow(candidate: Candidate) -> Candidate:
 
 
 def _json_lines(candidate: Candidate, json: JsonTexts) -> Candidate:
-    """A JSON array becomes JSON Lines; the parts of a spooled array are one text again first."""
+    """A JSON array becomes JSON Lines, a part for each chunk of it that fits into memory."""
     spooled = candidate.spooled
     if spooled is None or candidate.refused or not isinstance(spooled.format, Json):
         return candidate
@@ -296,17 +297,20 @@ def _json_lines(candidate: Candidate, json: JsonTexts) -> Candidate:
     with whole.open("ab") as out:
         for part in spooled.parts[1:]:
             out.write(part.read_bytes())
-    target = whole.with_name(whole.name + ".lines")
+    parts, starts, lines, chunk = list[Path](), list[int](), 0, None
     try:
-        lines = json.json_array_to_lines(whole, target)
+        for chunk in chunks(whole):
+            parts.append(whole.with_name(f"{whole.name}.lines.{len(parts)}"))
+            starts.append(lines)
+            lines += json.json_array_to_lines(chunk.path, parts[-1])
     except ValueError as e:
-        if depth(whole.read_bytes()) > DEEPEST + 1:
+        if chunk and depth(chunk.path.read_bytes()) > DEEPEST + 1:
             return replace(candidate, shape=Reason("MALFORMED_JSON", TOO_DEEP))
-        fault = array_fault(whole) or e  # the same words, whatever engine found it
-        return replace(
-            candidate, shape=Reason("MALFORMED_JSON", f"The file is no JSON array of objects: {fault}")
-        )
-    return replace(candidate, spooled=replace(spooled, parts=(target,), lines=lines))
+        fault = (chunk and chunk.fault()) or e  # the same words, whatever engine found it
+        message = f"The file is no JSON array of objects: {fault}"
+        return replace(candidate, shape=Reason("MALFORMED_JSON", message))
+    found = replace(spooled, parts=tuple(parts), starts=tuple(starts), lines=lines)
+    return replace(candidate, spooled=found)
 
 
 def _json_structures(candidates: list[Candidate], json: JsonTexts) -> dict[str, dict[str, object]]:

@@ -12,9 +12,11 @@ from typing import Any, Self
 
 from lake_pipeline.datasets.config import DatasetConfig
 from lake_pipeline.flow.state import Entry
+from lake_pipeline.machine import USUAL
 
 COMPRESSED = (".gz", ".zst", ".zstd", ".parquet")
 INFLATED = 4.0  # bytes of text, of one byte of compressed or columnar data
+SPILLED = 16  # bytes held at once, of one byte of DuckDB's memory: the others are on disk
 IN_MEMORY = 0.25  # bytes that an embedded engine holds at once, of one byte of text: it streams, and spills
 
 
@@ -54,8 +56,8 @@ class Ran:
     facts: Mapping[str, Any] = field(default_factory=dict)
 
 
-def choose(config: DatasetConfig, size: Size) -> Choice:
-    """The engine for a step of this size.
+def choose(config: DatasetConfig, size: Size, memory: int = USUAL) -> Choice:
+    """The engine for a step of this size. memory: bytes that the embedded engine has.
 
     >>> from lake_pipeline.datasets.config import DatasetConfig
     >>> auto = DatasetConfig(landing="x/", engine="auto")
@@ -67,10 +69,11 @@ def choose(config: DatasetConfig, size: Size) -> Choice:
     if config.engine != "auto":
         return Choice(config.engine, f"{size} → {config.engine} (engine: {config.engine})")
     most = config.auto
+    held = most.memory if most.memory is not None else memory * SPILLED
     for value, limit, words in (
         (size.bytes, most.bytes, in_words(most.bytes)),
         (size.files, most.files, f"{most.files} files"),
-        (size.memory, most.memory, f"{in_words(most.memory)} of memory by estimate"),
+        (size.memory, held, f"{in_words(held)} of memory by estimate"),
     ):
         if value > limit:
             return Choice(most.above, f"{size} → {most.above} (more than {words})")

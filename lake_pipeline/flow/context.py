@@ -123,7 +123,7 @@ class Work:
 
     def do(self, step: Step[Q, A], request: Q, size: Size) -> tuple[A, Ran]:
         """Have a step done by the engine that the dataset names, or that its size asks for."""
-        choice = choose(self.dataset.config, size)
+        choice = choose(self.dataset.config, size, self.lake.settings.memory)
         facts: dict[str, Any] = {}
         if choice.engine == "glue":
             answer, facts = self._glue(choice).do(self, step, request, size)
@@ -168,7 +168,7 @@ def working(
 
     with ExitStack() as opened:
         folder = opened.enter_context(lake.spool())
-        engine = DuckDB(folder)
+        engine = DuckDB.of(lake.settings, folder)
         opened.callback(engine.close)
         work = Work(
             lake,

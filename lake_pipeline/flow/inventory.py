@@ -9,6 +9,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from typing import Any
 
 from lake_pipeline.datasets import Dataset
@@ -21,6 +22,7 @@ from lake_pipeline.storage.objects import ObjectMissing
 
 PRODUCER_MANIFEST = "_MANIFEST.json"
 MARKERS = ("_SUCCESS", PRODUCER_MANIFEST)
+MOST_FOLDERS = 200  # of partitions that are listed one by one; more are found in one listing of the dataset
 KEEPS_FIRST = "the dataset's policy keeps the first."
 BY_MANIFEST = ("NOT_IN_MANIFEST", "CHECKSUM_MISMATCH")
 
@@ -49,17 +51,22 @@ class Landed:
 def landed(lake: Lake, dataset: Dataset, partitions: Iterable[str] | None = None) -> Iterator[Landed]:
     """The dataset's objects in the raw zone, of some partitions or of all; markers are no objects."""
     wanted = None if partitions is None else set(partitions)
-    prefix = dataset.template.prefix
-    if wanted is not None and len(wanted) == 1:
-        prefix = dataset.template.fill(next(iter(wanted)), "").rpartition("/")[0]
-        prefix = prefix if "*" not in prefix else dataset.template.prefix
-    for meta in lake.zone("raw").list(prefix):
+    folders = {dataset.template.prefix}
+    if wanted is not None and len(wanted) <= MOST_FOLDERS:
+        folders = {folder_of(dataset, partition) for partition in wanted}
+    for meta in chain.from_iterable(lake.zone("raw").list(folder) for folder in sorted(folders)):
         name = meta.key.rpartition("/")[2]
         placement = dataset.template.place(meta.key)
         if placement is None or name in MARKERS or not name:
             continue
         if wanted is None or placement.partition in wanted:
             yield Landed(meta, placement.partition, placement.mismatch)
+
+
+def folder_of(dataset: Dataset, partition: str) -> str:
+    """The folder that holds every object of a partition; the dataset's, where the template has a `*` in it."""
+    folder = dataset.template.fill(partition, "").rpartition("/")[0]
+    return dataset.template.prefix if "*" in folder else folder
 
 
 def landed_partitions(lake: Lake, dataset: Dataset) -> list[str]:

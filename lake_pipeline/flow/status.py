@@ -12,6 +12,7 @@ from lake_pipeline.flow.inventory import Landed, landed
 from lake_pipeline.flow.settle import lagging
 from lake_pipeline.flow.state import Balance, Manifest, Memory, Outcome, State, object_id
 from lake_pipeline.storage import Lake
+from lake_pipeline.storage.sums import known_sums
 
 if TYPE_CHECKING:
     from lake_pipeline.engines.duckdb import DuckDB
@@ -68,7 +69,7 @@ def status(
         objects.setdefault(item.partition, []).append(item)
     tables = {zone: lake.tables.files(f"{zone}.{dataset.name}", wanted) for zone in ("curated", "quarantine")}
     curated = curated_rows(tables["curated"])
-    quarantined = quarantined_rows(lake, tables["quarantine"], engine)
+    quarantined = quarantined_rows(lake, dataset, engine, wanted)
     lags = lagging(manifests, outcomes, tables)
     found = []
     for partition in sorted({*manifests, *outcomes, *objects}):
@@ -144,8 +145,13 @@ def curated_rows(files: Iterable[DataFile]) -> dict[str, int]:
     return rows
 
 
-def quarantined_rows(lake: Lake, files: Iterable[DataFile], engine: DuckDB) -> dict[str, int]:
+def quarantined_rows(
+    lake: Lake, dataset: Dataset, engine: DuckDB, partitions: Iterable[str] | None
+) -> dict[str, int]:
     """By partition: the rows in quarantine, those of refused files included."""
     store = lake.zone("quarantine")
-    paths = [store.fetch(store.key(f.uri), engine.folder / "fetched") for f in files]
-    return engine.sum_by_partition(paths, "rows") if paths else {}
+    rows, unknown = known_sums(lake.tables, f"quarantine.{dataset.name}", "rows", partitions)
+    paths = [store.fetch(store.key(uri), engine.folder / "fetched") for uri in unknown]
+    for partition, more in (engine.sum_by_partition(paths, "rows") if paths else {}).items():
+        rows[partition] = rows.get(partition, 0) + more
+    return rows

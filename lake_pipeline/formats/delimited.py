@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Iterator, Mapping
+from array import array
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -47,7 +48,7 @@ class Repaired:
     """
 
     path: Text
-    lines: tuple[int, ...]
+    lines: Sequence[int]
     longest: int
     malformed: tuple[Malformed, ...]
     tall: Mapping[int, int] = field(default_factory=dict)
@@ -144,7 +145,7 @@ def repair(parts: tuple[Text, ...], form: Csv, width: int, target: Path) -> Repa
     source = physical_lines(parts)
     if form.header:
         _skip_header(source, form)
-    lines: list[int] = []
+    lines = array("Q")  # a list takes five times as much
     malformed: list[Malformed] = []
     tall: dict[int, int] = {}
     longest = 0
@@ -159,7 +160,7 @@ def repair(parts: tuple[Text, ...], form: Csv, width: int, target: Path) -> Repa
             lines.append(line)
             if breaks := text.rstrip("\r\n").count("\n"):
                 tall[line] = breaks + 1
-    return Repaired(target, tuple(lines), longest, tuple(malformed), tall)
+    return Repaired(target, lines, longest, tuple(malformed), tall)
 
 
 def _plain(text: str, form: Csv) -> str:

@@ -257,15 +257,6 @@ def _space(text: str, at: int) -> int:
     return int(found.end())
 
 
-def array_fault(file: Path) -> str:
-    """Why a file is no JSON array, in our words; nothing where it is one."""
-    try:
-        elements(file.read_bytes().decode())
-    except ValueError as e:
-        return str(e)
-    return ""
-
-
 def structure_of(file: Path) -> dict[str, Any]:
     """The structure of a file's objects, all of its lines together; lines that are no object say nothing."""
     found: dict[str, Any] = {}

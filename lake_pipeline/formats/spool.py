@@ -25,6 +25,10 @@ from lake_pipeline.reasons import Reason
 from lake_pipeline.storage import ObjectMeta
 
 BOM = b"\xef\xbb\xbf"
+# Bytes that are decompressed at once. Deflate makes at most 1,032 of one (zlib's documentation), Zstandard at most
+# 128 KB of a block of 4 (RFC 8878, 3.1.1.2): never more than some 32 MB at a time.
+SLICES = {"gzip": 8 * 1024, "zstd": 1024}
+GATHERED = 1024 * 1024
 
 
 class Refused(Exception):
@@ -55,21 +59,28 @@ def check_size(meta: ObjectMeta, smallest: int, largest: int) -> None:
 
 
 def spool(
-    chunks: Iterable[bytes | memoryview], name: str, form: Format, target: Path, packs: Packs | None = None
+    chunks: Iterable[bytes | memoryview],
+    name: str,
+    form: Format,
+    target: Path,
+    packs: Packs | None = None,
+    most: int | None = None,
 ) -> Spooled:
     """Write the object to `target` (with ``.1``, ``.2`` … for further parts); raises `Refused`.
 
+    most: how many bytes a compressed one may have when it is decompressed.
     `target` is a path without suffix; the parts' names sort in their order. A small delimited text goes to
     `packs`, where there are any, and to `target` only when it is asked for as a file.
     """
     sha = hashlib.sha256()
     with Behind() as hashing:
-        found = _spool(hashed(chunks, sha, hashing), name, form, target, packs)
+        compression = compression_of(name, form)
+        plain = decompressed(hashed(chunks, sha, hashing), compression)
+        found = _spool(plain if compression == "none" else limited(plain, most), form, target, packs)
     return replace(found, sha256=sha.hexdigest())
 
 
-def _spool(chunks: Iterator[bytes], name: str, form: Format, target: Path, packs: Packs | None) -> Spooled:
-    plain = decompressed(chunks, compression_of(name, form))
+def _spool(plain: Iterator[bytes], form: Format, target: Path, packs: Packs | None) -> Spooled:
     if isinstance(form, Parquet):
         with target.open("wb") as out:
             for chunk in plain:
@@ -137,10 +148,10 @@ def decompressed(chunks: Iterator[bytes], compression: str) -> Iterator[bytes]:
         if compression == "gzip"
         else zstandard.ZstdDecompressor().decompressobj
     )
-    current, pending, begun = make(), b"", False
+    current, begun = make(), False
     padding = b"\0" if compression == "gzip" else b""
     try:
-        for chunk in chunks:
+        for chunk in sliced(chunks, SLICES[compression]):
             pending = chunk
             while pending := pending if begun else pending.lstrip(padding):
                 begun = True
@@ -154,6 +165,30 @@ def decompressed(chunks: Iterator[bytes], compression: str) -> Iterator[bytes]:
         raise Refused(
             "BAD_COMPRESSION", f"The {compression} stream ends in the middle; the file is truncated."
         )
+
+
+def sliced(chunks: Iterable[bytes], size: int) -> Iterator[bytes]:
+    """The same bytes in slices."""
+    for chunk in chunks:
+        yield from (chunk[at : at + size] for at in range(0, len(chunk), size))
+
+
+def limited(chunks: Iterator[bytes], most: int | None) -> Iterator[bytes]:
+    """The same bytes, small chunks gathered; raises `Refused` when there are more than `most`."""
+    taken: list[bytes] = []
+    size = total = 0
+    for chunk in chunks:
+        taken.append(chunk)
+        size += len(chunk)
+        total += len(chunk)
+        if most is not None and total > most:
+            raise Refused(
+                "FILE_TOO_LARGE", f"The file has more than {most} bytes decompressed; no more are allowed."
+            )
+        if size >= GATHERED:
+            yield b"".join(taken)
+            taken, size = [], 0
+    yield b"".join(taken)
 
 
 def utf8(chunks: Iterator[bytes], encoding: str) -> Iterator[bytes]:

@@ -79,8 +79,8 @@ def judge(lake: Lake, dataset: Dataset, now: datetime) -> list[Judgement]:
     since = watched_from(lake, dataset, now)
     if since is None:
         return []
-    known = judged(lake, dataset)
-    waiting = [p for p in expected(dataset, since, now) if p not in known]
+    known = names(lake, dataset)
+    waiting = [p for p in expected(dataset, since, now) if partition_folder(p) not in known]
     found = [judgement(lake, dataset, p, now) for p in waiting]
     return [j for j in found if keep(lake, dataset, j)]
 
@@ -161,6 +161,12 @@ def first_published(lake: Lake, dataset: Dataset, partition: str) -> datetime | 
 def keep(lake: Lake, dataset: Dataset, found: Judgement) -> bool:
     """Write a judgement; returns whether there was none. The first one stays."""
     return lake.zone("ops").create(key_of(dataset, found.name), dump(asdict(found)))
+
+
+def names(lake: Lake, dataset: Dataset) -> set[str]:
+    """What was judged, as it is kept: a listing, for it is asked every half minute, for ever."""
+    found = lake.zone("ops").list(f"{folder(dataset)}/partitions")
+    return {o.key.rpartition("/")[2].removesuffix(".json") for o in found}
 
 
 def judged(lake: Lake, dataset: Dataset) -> dict[str, Judgement]:

@@ -74,7 +74,10 @@ class PartitionRun:
 
 @dataclass(frozen=True)
 class RunRecord:
-    """One run. error: why it ended before it could say what became of all its partitions."""
+    """One run. error: why it ended before it could say what became of all its partitions.
+
+    passing: whether that may be gone by itself, so that it is worth to try again.
+    """
 
     run_id: str
     dataset: str
@@ -85,6 +88,7 @@ class RunRecord:
     error: str = ""
     replay_id: str = ""
     threshold_profile: str = DEFAULT_PROFILE
+    passing: bool = False
 
     @property
     def seconds(self) -> float:
@@ -128,6 +132,7 @@ def made(
     state: Literal["succeeded", "failed", "canceled"],
     ended: datetime,
     error: str = "",
+    passing: bool = False,
 ) -> RunRecord:
     """A record."""
     return RunRecord(
@@ -140,6 +145,7 @@ def made(
         error,
         run.replay_id,
         run.threshold_profile,
+        passing,
     )
 
 

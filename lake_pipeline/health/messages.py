@@ -55,6 +55,7 @@ class Kind:
 KINDS: dict[str, Kind] = {
     "PARTITION_REFUSED": Kind("refused by its checks", "published again"),
     "RUN_FAILED": Kind("runs fail", "runs again"),
+    "GIVEN_UP": Kind("not run again by itself", "came to an outcome"),
     "CHECK_FAILED": Kind("checks that refuse nothing fail", "all checks pass again"),
     "SLA_MISSED": Kind("not available in time", "available now"),
     "BREAKER_OPEN": Kind("automatic runs stopped", "automatic runs start again"),

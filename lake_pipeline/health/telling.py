@@ -175,6 +175,7 @@ def untold(
     ended: datetime,
     *,
     state: Literal["failed", "canceled"] = "failed",
+    passing: bool = False,
 ) -> RunRecord:
     """The record of a run that ended before it told anything: what its outcomes say, and `error` of the rest.
 
@@ -191,7 +192,7 @@ def untold(
             found.append(history.from_outcome(lake, dataset, outcome))
         elif error and partition in present and not published_since(outcome, run.started):
             found.append(history.broken(lake, dataset, partition, error, state))
-    return history.made(run, tuple(found), state if error else "succeeded", ended, error)
+    return history.made(run, tuple(found), state if error else "succeeded", ended, error, passing)
 
 
 def published_since(outcome: Outcome | None, started: datetime) -> bool:

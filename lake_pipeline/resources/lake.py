@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import dagster as dg
 
 from lake_pipeline.settings import Settings
@@ -9,10 +11,10 @@ from lake_pipeline.storage import Lake
 
 
 class LakeResource(dg.ConfigurableResource):  # type: ignore[type-arg]
-    """The lake that runs work on. `root` overrides ``LAKE_ROOT``."""
+    """The lake that runs work on. `root` overrides ``LAKE_ROOT``; all else is as the environment says."""
 
     root: str = ""
 
     def open(self) -> Lake:
         """The lake."""
-        return Lake(Settings.at(self.root) if self.root else Settings.from_env())
+        return Lake(Settings.from_env({**os.environ, "LAKE_ROOT": self.root} if self.root else os.environ))

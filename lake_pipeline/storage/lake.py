@@ -3,6 +3,7 @@
 Names the pipeline gives (raw keys are the producers'):
 
 =============================================  ==========================================================
+ops/catalog.json                               which catalog has the lake's tables
 ops/manifests/<ds>/<partition>/<n>.json        input manifests, n counts up
 ops/receipts/<ds>/<partition>/<n>.json         what became of each object of a validated batch
 ops/outcomes/<ds>/<partition>/<n>.json         what became of each curate: published, refused or failed

@@ -132,6 +132,11 @@ class ObjectStore:
             return False
         return True
 
+    def read_range(self, key: str, start: int, end: int) -> bytes:
+        """Some bytes of an immutable object of the lake, without that at `end`."""
+        with translated(key):
+            return bytes(obstore.get_range(self._store, key, start=start, end=end))
+
     def exists(self, key: str) -> bool:
         """Whether the object exists."""
         try:

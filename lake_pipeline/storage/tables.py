@@ -38,8 +38,10 @@ from sqlalchemy.schema import CreateTable
 
 from lake_pipeline.errors import Terminal
 from lake_pipeline.settings import Settings
+from lake_pipeline.storage.claim import claim
 from lake_pipeline.storage.failures import opening, passing
 from lake_pipeline.storage.lake import CommitConflict
+from lake_pipeline.storage.objects import ObjectStore
 
 PARTITION = "_partition"
 # pyiceberg stops pruning manifests by an IN list above this many literals; then all files are planned.
@@ -108,7 +110,9 @@ class Tables:
         """The pyiceberg catalog, opened at first use."""
         if self._catalog is None:
             with opening(self._settings.catalog), passing("the catalog"):
-                self._catalog = open_catalog(self._settings)
+                catalog = open_catalog(self._settings)
+                claim(ObjectStore(self._settings.zone_url("ops")), self._settings, catalog)
+                self._catalog = catalog
         return self._catalog
 
     def table(self, name: str) -> Table | None:

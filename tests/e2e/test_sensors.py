@@ -5,23 +5,29 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
 import pytest
+import yaml
 from dagster._core.run_coordinator.queued_run_coordinator import RunQueueConfig
 from dagster._utils.tags import TagConcurrencyLimitsCounter
 from lakes import DAY, NEXT, check_law, csv, make_dataset, put
 
 from lake_pipeline.cli import dagster_run
 from lake_pipeline.cli.dagster_run import dagster_home, instance_of, run_partitions
+from lake_pipeline.components import sensors
 from lake_pipeline.datasets import Dataset
 from lake_pipeline.definitions import defs
+from lake_pipeline.errors import Terminal
+from lake_pipeline.flow import run as flow
+from lake_pipeline.health.incidents import open_incidents
 from lake_pipeline.resources import LakeResource
 from lake_pipeline.settings import Settings
 from lake_pipeline.storage import Lake
+from lake_pipeline.storage.objects import StorageUnavailable
 from lake_pipeline.storage.tables import Tables
 
 
@@ -149,7 +155,7 @@ def test_an_instance_of_an_earlier_version_learns_what_is_new(store: Lake) -> No
     home = dagster_home(store)
     for text in dagster_run.EARLIER:
         (home / "dagster.yaml").write_text(text)
-        assert (dagster_home(store) / "dagster.yaml").read_text() == dagster_run.INSTANCE
+        assert (dagster_home(store) / "dagster.yaml").read_text() == dagster_run.instance_yaml()
     (home / "dagster.yaml").write_text("# of one's own\n")
     assert (dagster_home(store) / "dagster.yaml").read_text() == "# of one's own\n"
 
@@ -182,3 +188,102 @@ def test_two_runs_that_publish_one_partition_at_once_both_end_well(
         retried = instance.all_logs(ran.run_id, of_type=dg.DagsterEventType.STEP_UP_FOR_RETRY)
     assert len(retried) == 1
     assert check_law(store, sales).values() == ["a", "first"]
+
+
+class Clock:
+    """The sensors' time, which only goes on when it is told to."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.at = datetime.now(UTC)
+        monkeypatch.setattr(sensors, "now", lambda: self.at)
+
+    def on(self, seconds: float) -> None:
+        self.at += timedelta(seconds=seconds)
+
+
+def break_runs(patch: pytest.MonkeyPatch, error: Exception) -> None:
+    """Have every run die after its inventory."""
+
+    def breaks(*_: Any, **__: Any) -> Any:
+        raise error
+
+    patch.setattr(flow, "validate", breaks)
+
+
+@pytest.fixture
+def hasty(store: Lake, tmp_path: Path) -> Dataset:
+    """The environment's dataset, whose steps are repeated by nobody."""
+    arrivals = {"max_wait_seconds": 0, "attempts": 1}
+    return make_dataset(tmp_path / "defs", arrivals=arrivals, retries={"attempts": 0})
+
+
+def test_a_run_that_broke_off_starts_again_and_what_is_given_up_is_told(
+    hasty: Dataset, store: Lake, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = Clock(monkeypatch)
+    put(store, hasty, "a.csv", csv(f"a,1,{DAY}"))
+    cursor, keys = "", []
+    with monkeypatch.context() as patch:
+        break_runs(patch, StorageUnavailable("503 slow down"))
+        for wait in (0, 120):
+            clock.on(wait)
+            data = tick(instance, cursor=cursor)
+            cursor, (request,) = data.cursor, data.run_requests
+            keys.append(request.run_key)
+            assert not execute(instance, request).success
+    assert len(set(keys)) == 2
+    clock.on(361)
+    data = tick(instance, cursor=cursor)
+    assert not data.run_requests
+    tick(instance, "lake_alerts")
+    found = {i.kind: i for i in open_incidents(store)}
+    assert found["GIVEN_UP"].faults[DAY].fix == f"lake run sales --partition {DAY}"
+    assert "its run and 1 more" in found["GIVEN_UP"].faults[DAY].reason
+    (ran,) = run_partitions(store, hasty, [DAY])
+    assert ran.action == "published"
+    tick(instance, cursor=data.cursor)
+    tick(instance, "lake_alerts")
+    assert open_incidents(store) == []
+
+
+def test_an_error_that_does_not_pass_starts_nothing(
+    hasty: Dataset, store: Lake, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = Clock(monkeypatch)
+    put(store, hasty, "a.csv", csv(f"a,1,{DAY}"))
+    first = tick(instance)
+    with monkeypatch.context() as patch:
+        break_runs(patch, Terminal("the disk is on fire"))
+        assert not execute(instance, first.run_requests[0]).success
+    clock.on(500)
+    assert not tick(instance, cursor=first.cursor).run_requests
+
+
+def test_a_run_that_goes_on_is_waited_for(
+    hasty: Dataset, store: Lake, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = Clock(monkeypatch)
+    put(store, hasty, "a.csv", csv(f"a,1,{DAY}"))
+    first = tick(instance)
+    tags = dict(first.run_requests[0].tags)
+    going = instance.create_run_for_job(
+        defs().resolve_job_def("sales_job"), status=dg.DagsterRunStatus.STARTED, tags=tags
+    )
+    clock.on(500)
+    second = tick(instance, cursor=first.cursor)
+    assert not second.run_requests
+    instance.delete_run(going.run_id)
+    clock.on(500)
+    assert len(tick(instance, cursor=second.cursor).run_requests) == 1
+
+
+@pytest.mark.parametrize(("limit", "runs"), [(None, 10), (10**12, 10), (4 * 10**9, 2), (10**8, 1)])
+def test_so_many_runs_at_once_as_there_is_memory_for(
+    monkeypatch: pytest.MonkeyPatch, limit: int | None, runs: int
+) -> None:
+    monkeypatch.setattr(dagster_run, "memory_limit", lambda: limit)
+    monkeypatch.setattr(dagster_run, "default_memory", lambda: 10**9)
+    text = dagster_run.instance_yaml()
+    assert yaml.safe_load(text)["run_queue"]["max_concurrent_runs"] == runs
+    assert yaml.safe_load(text)["run_queue"]["tag_concurrency_limits"][0]["limit"] == 1
+    assert yaml.safe_load(text)["run_launcher"]["class"] == "WarmLauncher"

@@ -1,7 +1,7 @@
 """Whatever happens in whatever order, the lake ends as if everything had been done in order, once.
 
 A model-based test: files land, are overwritten and deleted; their events come twice, late, or in another order;
-ticks and runs die at any effect and are repeated. Beside it the same files land in another lake, where each
+ticks and runs die at any effect; ticks are repeated, and runs are repeated, or lost for ever. Beside it the same files land in another lake, where each
 partition is run by hand whenever a run took what had landed here. Both must end alike.
 """
 
@@ -23,19 +23,21 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 from lakes import DAY, NEXT, View, check_law, csv, make_dataset, put, run
 
+from lake_pipeline.arrivals.look import look
 from lake_pipeline.arrivals.requests import Request
-from lake_pipeline.arrivals.tick import drain
+from lake_pipeline.arrivals.tick import Ticked, drain
 from lake_pipeline.flow.state import Memory
 from lake_pipeline.settings import Settings
 from lake_pipeline.storage import Lake, ObjectStore
 from lake_pipeline.storage.tables import Tables
 
-NOW = datetime(2026, 3, 3, 12, tzinfo=UTC)
+BEHIND = timedelta(days=1)  # of the events behind the files: the listing waits for none of them
+ARRIVALS = {"max_events": 2, "max_wait_seconds": 60, "again_seconds": 60, "attempts": 6}
 DAYS = [DAY, NEXT, "2026-03-05", "2026-03-09"]
 PARTITIONS, NAMES = st.sampled_from(DAYS), st.sampled_from(["a.csv", "b.csv"])
-DEATHS = st.sampled_from([None, *range(1, 6)])
+DEATHS = st.none() | st.integers(1, 5)
 # How far what a tick did comes: Dagster submits its runs, and then saves its cursor.
-REACHES = st.sampled_from(["nothing", "runs", "cursor"])
+REACHES = st.sampled_from(["cursor", "cursor", "runs", "nothing"])
 EFFECTS = (
     (ObjectStore, "create"),
     (ObjectStore, "write"),
@@ -73,15 +75,18 @@ def dying(at: int | None) -> Iterator[None]:
 class Arrivals(RuleBasedStateMachine):
     """Two lakes: one that is driven by events, ticks and runs that die, and one that is run by hand."""
 
-    @initialize()
-    def begin(self) -> None:
+    @initialize(last=st.lists(DEATHS, min_size=2, max_size=6))
+    def begin(self, last: list[int | None]) -> None:
+        self.last = last  # deaths of the runs at the end, of which nobody hears any more
         self.folder = Path(tempfile.mkdtemp())
-        self.dataset = make_dataset(self.folder / "defs", arrivals={"max_events": 2, "max_wait_seconds": 60})
+        self.dataset = make_dataset(self.folder / "defs", arrivals=ARRIVALS)
         self.lake, self.other = (Lake(Settings.at(str(self.folder / name))) for name in ("lake", "other"))
-        self.queue, self.cursor, self.now = MemoryQueue(redrive=2), "", NOW
+        self.queue, self.cursor, self.looked = MemoryQueue(redrive=2), "", ""
+        self.now = datetime.now(UTC) + BEHIND
         self.sent: list[str] = []
         self.submitted: dict[str, Request] = {}
         self.pending: list[Request] = []
+        self.lost: Counter[str] = Counter()
         self.number = 0
 
     @rule(partition=PARTITIONS, name=NAMES)
@@ -141,24 +146,48 @@ class Arrivals(RuleBasedStateMachine):
                 done = drain(self.lake, places_of(self.lake, self.dataset), self.queue, self.cursor, self.now)
         except Died:
             return
+        self._submit(done, reaches)
+        if reaches == "cursor":
+            self.cursor = done.cursor
+
+    @precondition(lambda self: not self.queue.messages)
+    @rule(dies=DEATHS, reaches=REACHES, after=st.sampled_from([0, 60, 3600]))
+    def look(self, dies: int | None, reaches: str, after: float) -> None:
+        """The listing looks, beside the queue, when that has brought what it will."""
+        self.now += timedelta(seconds=after)
+        datasets = {self.dataset.name: self.dataset}
+        busy = {p for request in self.pending for p in request.partitions}
+        try:
+            with dying(dies):
+                done = look(
+                    self.lake, datasets, self.looked, self.now, beside_queue=True, busy=lambda _: busy
+                )
+        except Died:
+            return
+        self._submit(done, reaches)
+        if reaches == "cursor":
+            self.looked = done.cursor
+
+    def _submit(self, done: Ticked, reaches: str) -> None:
         for request in done.requests if reaches != "nothing" else ():
             if request.key not in self.submitted:  # as with Dagster, a run key runs once
                 self.submitted[request.key] = request
                 self.pending.append(request)
-        if reaches == "cursor":
-            self.cursor = done.cursor
 
     @precondition(lambda self: self.pending)
-    @rule(dies=DEATHS)
-    def run(self, dies: int | None) -> None:
-        """The next run runs; one that dies is repeated later."""
+    @rule(dies=DEATHS, repeated=st.booleans())
+    def run(self, dies: int | None, repeated: bool = True) -> None:
+        """The next run runs; one that dies is repeated later, or nobody hears of it any more."""
         request = self.pending.pop(0)
         before = self._receipts()
         try:
             with dying(dies):
                 run(self.lake, self.dataset, *request.partitions)
         except Died:
-            self.pending.append(request)
+            if repeated:
+                self.pending.append(request)
+            else:
+                self.lost.update(objects_of(self.lake, request))
             taken = [p for p, batches in self._receipts().items() if batches != before.get(p)]
         else:
             taken = list(request.partitions)
@@ -180,11 +209,19 @@ class Arrivals(RuleBasedStateMachine):
                 self.tick(None, "cursor", 100, 60)
                 if not self.pending and not self.queue.messages:
                     break
-                while self.pending:
-                    self.run(None)
+                self.run_all()
+            idle = 0
+            while idle < 2:  # the first that sees a partition only opens it
+                self.look(None, "cursor", 24 * 3600)
+                idle = 0 if self.pending else idle + 1
+                self.run_all()
             self.alike()
         finally:
             shutil.rmtree(self.folder)
+
+    def run_all(self) -> None:
+        while self.pending:
+            self.run(self.last.pop() if self.last else None, repeated=False)
 
     def alike(self) -> None:
         run(self.other, self.dataset, *DAYS)
@@ -195,7 +232,14 @@ class Arrivals(RuleBasedStateMachine):
         }
         mine = [d for d in requested(self.lake) if d["key"] in self.submitted]
         asked = Counter(id_ for d in mine for objects in d["objects"].values() for id_ in objects.values())
-        assert not [id_ for id_, n in asked.items() if n > 1], "an object was asked for twice"
+        again = {id_: n for id_, n in asked.items() if n > 1 + self.lost[id_]}
+        assert not again, "an object was asked for again of which no run was lost"
+
+
+def objects_of(lake: Lake, request: Request) -> list[str]:
+    """The identities of the objects that a run was asked for."""
+    (document,) = [d for d in requested(lake) if d["key"] == request.key]
+    return [id_ for objects in document["objects"].values() for id_ in objects.values()]
 
 
 def content(lake: Lake, machine: Arrivals) -> Any:

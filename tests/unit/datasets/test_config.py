@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import importlib
+import linecache
+import shutil
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from lakes import make_dataset
 from pydantic import ValidationError
 
 from lake_pipeline.datasets.config import Csv, DatasetConfig, Json, Jsonl, Parquet, RejectBudget
@@ -266,3 +271,22 @@ def test_hashes_follow_what_they_are_of(tmp_path: Path) -> None:
         True,
         False,
     )
+
+
+def test_a_helper_of_a_python_transform_is_part_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is published follows from the whole module: a helper that is changed publishes again."""
+    monkeypatch.syspath_prepend(str(tmp_path))
+    path, found = tmp_path / "helped.py", []
+    for number in (1, 22, 1):
+        path.write_text(
+            f"def helper(t):\n    return t.limit({number})\n\n\ndef clean(t):\n    return helper(t)\n"
+        )
+        sys.modules.pop("helped", None)
+        linecache.clearcache()
+        shutil.rmtree(tmp_path / "__pycache__", ignore_errors=True)
+        importlib.invalidate_caches()
+        found.append(make_dataset(tmp_path / "defs", transform={"python": "helped:clean"}).transform_hash)
+    sys.modules.pop("helped", None)
+    assert (found[0] == found[2], found[0] == found[1]) == (True, False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -108,23 +109,23 @@ def test_what_is_sound_is_kept_as_it_is(tmp_path: Path) -> None:
 )
 def test_the_header_is_no_record(tmp_path: Path, head: str, first: int) -> None:
     result = repaired(tmp_path, head + "1,2,3\nx\n", Csv())
-    assert result.lines == (first,)
+    assert tuple(result.lines) == (first,)
     assert [m.line for m in result.malformed] == [first + 1]
 
 
 def test_a_header_that_never_closes_does_not_end_in_an_exception(tmp_path: Path) -> None:
-    assert repaired(tmp_path, 'a,b,"c\n1,2,3\n', Csv()).lines == (2,)
+    assert tuple(repaired(tmp_path, 'a,b,"c\n1,2,3\n', Csv()).lines) == (2,)
 
 
 def test_formats_without_quotes(tmp_path: Path) -> None:
     result = repaired(tmp_path, '1|"2|3\n"|"|"\nx\n', Csv(header=False, delimiter="|", quote=""))
-    assert (result.lines, [m.line for m in result.malformed]) == ((1, 2), [3])
+    assert (tuple(result.lines), [m.line for m in result.malformed]) == ((1, 2), [3])
 
 
 def test_another_quote_and_delimiter(tmp_path: Path) -> None:
     form = Csv(header=False, delimiter=";", quote="'")
     result = repaired(tmp_path, "1;'a;\nb';3\n\"1;2;3\nx;'y;z\n", form)
-    assert (result.lines, [m.line for m in result.malformed]) == ((1, 3), [4])
+    assert (tuple(result.lines), [m.line for m in result.malformed]) == ((1, 3), [4])
 
 
 def test_a_long_record_is_taken_for_an_unbalanced_quote(tmp_path: Path) -> None:
@@ -138,7 +139,7 @@ def test_a_long_record_is_taken_for_an_unbalanced_quote(tmp_path: Path) -> None:
 def test_a_field_of_ten_megabytes(tmp_path: Path) -> None:
     big = "x" * 10_000_000
     result = repaired(tmp_path, f'1,{big},3\nbad\n4,"{big}\n",6\n')
-    assert (result.lines, result.longest) == ((1, 3), len(big) + 12)
+    assert (tuple(result.lines), result.longest) == ((1, 3), len(big) + 12)
 
 
 def test_many_faults_are_found_in_linear_time(tmp_path: Path) -> None:
@@ -172,7 +173,7 @@ def test_every_line_is_in_exactly_one_record(tmp_path_factory: Any, text: str) -
     result = repaired(tmp_path_factory.mktemp("p"), text)
     pieces = physical(text)
     length = {m.line: 1 for m in result.malformed}
-    for line, row in zip(result.lines, sound_rows(result), strict=True):
+    for line, row in zip(tuple(result.lines), sound_rows(result), strict=True):
         length[line] = 1 + sum(field.count("\n") for field in row)
     assert len(length) == len(result.lines) + len(result.malformed), "two records begin in one line"
     covered = [n for first, count in length.items() for n in range(first, first + count)]
@@ -257,3 +258,9 @@ def test_raw_records(tmp_path: Path) -> None:
     path.write_bytes(b'a,b\n\n1,"x\ny"\n2,z\r\n\n3,"""q"""')
     found = raw_records((path,), Csv(), [1, 2, 3])
     assert found == {1: (3, '1,"x\ny"'), 2: (5, "2,z"), 3: (7, '3,"""q"""')}
+
+
+def test_what_is_remembered_of_a_sound_record_is_small(tmp_path: Path) -> None:
+    found = repaired(tmp_path, 'x"y,1\n' + "1,2,3\n" * 10_000)
+    assert len(found.lines) == 10_000
+    assert sys.getsizeof(found.lines) < 12 * 10_000

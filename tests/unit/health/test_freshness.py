@@ -18,7 +18,7 @@ from lake_pipeline.datasets.loading import SHIPPED
 from lake_pipeline.datasets.promise import due_again, due_at
 from lake_pipeline.health.freshness import judge, judged, on_publish, until_next
 from lake_pipeline.health.telling import tell_freshness
-from lake_pipeline.storage import Lake
+from lake_pipeline.storage import Lake, ObjectStore
 
 HOUR = timedelta(hours=1)
 
@@ -210,3 +210,23 @@ def test_a_whole_dataset_that_never_came_is_missed(lake_folder: Lake, tmp_path: 
     headlines: list[str] = []
     tell_freshness(lake_folder, dataset, [missed], at, lambda m: headlines.append(m.subject))
     assert headlines == [f"sales not published again by {missed.due}; nothing is published yet"]
+
+
+def test_a_look_reads_no_judgement_that_was_made_before(
+    lake_folder: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dataset = promised(tmp_path)
+    watch_from(lake_folder, dataset, datetime(2026, 1, 2, tzinfo=UTC))
+    later = datetime(2026, 3, 2, tzinfo=UTC)
+    assert len(judge(lake_folder, dataset, later)) > 50
+    read: list[str] = []
+    real = ObjectStore.read
+
+    def reads(store: ObjectStore, key: str) -> bytes:
+        read.append(key)
+        return real(store, key)
+
+    monkeypatch.setattr(ObjectStore, "read", reads)
+    assert judge(lake_folder, dataset, later) == []
+    assert len(judge(lake_folder, dataset, later + timedelta(days=1))) == 1
+    assert len(read) < 5
