@@ -37,13 +37,19 @@ def claim(ops: ObjectStore, settings: Settings, catalog: Catalog) -> None:
     """Make sure that this catalog is the lake's, whose first one it becomes; raises `AnotherCatalog`."""
     known, mine = read(ops), identity(catalog)
     if known is None:
-        if not any(catalog.list_namespaces()) and next(iter(ops.list("outcomes")), None):
+        if not any(catalog.list_namespaces()) and has_published(ops):
             raise AnotherCatalog(refusal(settings, "one that this lake used before"))
         mine = mine or mark(catalog)
         ops.create(KEY, json.dumps(described(settings, mine), indent=1).encode())
         known = read(ops)
     if known is None or known["id"] != mine:
         raise AnotherCatalog(refusal(settings, known["what"] if known else "unknown"))
+
+
+def has_published(ops: ObjectStore) -> bool:
+    """Whether readers saw any row of this lake, which must then be in some catalog's table."""
+    found = (json.loads(ops.read(o.key)) for o in ops.list("outcomes"))
+    return any(outcome["state"] == "published" and outcome["files"] for outcome in found)
 
 
 def read(ops: ObjectStore) -> dict[str, Any] | None:
