@@ -23,6 +23,8 @@ class Scale:
     files: int = 10_000
     rows_each: int = 100
     engine_rows: tuple[int, ...] = (1_000_000, 5_000_000, 20_000_000)
+    past_memory_rows: int = 60_000_000
+    little_memory: str = "300MB"
     days: int = 366
     repeats: int = 3
 
@@ -33,7 +35,9 @@ class Scale:
 
 
 FULL = Scale()
-TINY = Scale(2_000, 5_000, files=20, rows_each=10, engine_rows=(2_000,), days=30, repeats=1)
+TINY = Scale(
+    2_000, 5_000, files=20, rows_each=10, engine_rows=(2_000,), past_memory_rows=3_000, days=30, repeats=1
+)
 
 
 @dataclass(frozen=True)
@@ -90,6 +94,10 @@ def engines(scale: Scale, _: ExitStack) -> Mapping[str, Contender]:
         found[f"{rows:,} rows: lake run, DuckDB"] = lake_run(file)
         found[f"{rows:,} rows: lake run, Spark"] = lake_run(file, engine="spark")
         found[f"{rows:,} rows: Spark script"] = peer("spark", "spark_script.py", file)
+    file, many = orders(scale.past_memory_rows), f"{scale.past_memory_rows:,} rows"
+    found[f"{many}: lake run, DuckDB"] = lake_run(file)
+    found[f"{many}: lake run, DuckDB with {scale.little_memory}"] = lake_run(file, memory=scale.little_memory)
+    found[f"{many}: lake run, Spark"] = lake_run(file, engine="spark")
     return found
 
 

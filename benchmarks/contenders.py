@@ -35,15 +35,15 @@ def peer(environment: str, script: str, *arguments: Path | str) -> Contender:
     return run
 
 
-def lake_run(*files: Path, engine: str = "") -> Contender:
+def lake_run(*files: Path, engine: str = "", memory: str = "") -> Contender:
     """`lake run orders` on files that have landed in a new lake: validation, quarantine, gate and publish.
 
-    engine: another than the dataset's own.
+    engine: another than the dataset's own. memory: of DuckDB, if not its default.
     """
 
     def run() -> Measurement:
         with tempfile.TemporaryDirectory(prefix="lake-", dir=WORK) as folder:
-            env = landed(Path(folder), files)
+            env = {**landed(Path(folder), files), **({"LAKE_MEMORY": memory} if memory else {})}
             command: Command = ["run", "orders", "--partition", DAY]
             if not engine:
                 return measure([lake(), *command], env)
