@@ -1,6 +1,7 @@
 """Ask again for what landed and came to no outcome: its run broke off, or never began.
 
-The listing remembers a partition as open from when something lands in it until an outcome knows all of it. An
+The listing remembers a partition as open from when something lands in it until an outcome knows all of it, and
+readers see what it says. An
 open one of which no run is queued or goes on is asked for again, after waits that grow, so often as its dataset
 allows, and is then given up, which is told. An error that does not pass, and a person who canceled the run, are
 not answered by another: they were told.
@@ -21,6 +22,7 @@ from lake_pipeline.arrivals.requests import asked_since
 from lake_pipeline.arrivals.tick import Tick
 from lake_pipeline.arrivals.waiting import Room, Waiting
 from lake_pipeline.datasets import Dataset
+from lake_pipeline.flow.settle import lagging
 from lake_pipeline.flow.state import Manifest, Memory, Outcome, object_id
 from lake_pipeline.health.history import RunRecord, records
 from lake_pipeline.storage import Lake
@@ -60,7 +62,7 @@ def remember(
     outcomes: Mapping[str, Outcome],
 ) -> None:
     """Open the partitions in which something landed that no outcome knows, and close the others."""
-    found = _opened(tick, memory.dataset)
+    found, outcomes = _opened(tick, memory.dataset), shown(memory, manifests, outcomes)
     for partition, objects in changed.items():
         if unsettled(memory, objects, manifests.get(partition), outcomes.get(partition)):
             found[partition] = asdict(Open(tick.now.timestamp()))
@@ -78,7 +80,8 @@ def ask_again(tick: Tick, dataset: Dataset, busy: Busy) -> None:
     if not due:
         return
     memory, others = Memory(tick.lake, dataset), Others(tick, dataset, min(o.asked for o in due.values()))
-    manifests, outcomes = memory.manifests(due), memory.outcomes(due)
+    manifests = memory.manifests(due)
+    outcomes = shown(memory, manifests, memory.outcomes(due))
     for partition, one in due.items():
         objects = of_partition(tick.lake, dataset, partition)
         new = unsettled(memory, objects, manifests.get(partition), outcomes.get(partition))
@@ -151,6 +154,18 @@ class Others:
         """The runs that were told, of those that may have ended since."""
         first = datetime.fromtimestamp(self.since, UTC) - timedelta(days=1)
         return list(records(self.tick.lake, first.date(), self.tick.now.date(), self.dataset.name))
+
+
+def shown(
+    memory: Memory, manifests: Mapping[str, Manifest], outcomes: Mapping[str, Outcome]
+) -> Mapping[str, Outcome]:
+    """The outcomes that the tables show: a run that was killed before its commits came to none."""
+    if not outcomes:
+        return outcomes
+    name, tables = memory.dataset.name, memory.lake.tables
+    files = {zone: tables.files(f"{zone}.{name}", outcomes) for zone in ("curated", "quarantine")}
+    lags = lagging(manifests, outcomes, files)
+    return {p: o for p, o in outcomes.items() if p not in lags}
 
 
 def unsettled(

@@ -18,6 +18,7 @@ from lake_pipeline.datasets import Dataset
 from lake_pipeline.engines.spark import Spark
 from lake_pipeline.flow import away, curate, publish
 from lake_pipeline.flow.away import JobUnlike
+from lake_pipeline.flow.publish import AuditedBeside
 from lake_pipeline.flow.run import Result
 from lake_pipeline.jobs import script as script_of_jobs
 from lake_pipeline.resources.glue.errors import JobRunFailed
@@ -92,8 +93,10 @@ def test_two_runs_at_once_share_the_jobs_and_both_end_well(
         return publish.publish(*arguments)
 
     monkeypatch.setattr(curate, "publish", late)
+    with pytest.raises(AuditedBeside):
+        run(lake_s3, dataset, engines=engines)
     mine = run(lake_s3, dataset, engines=engines)
-    assert (actions(mine), actions(others[0])) == ({DAY: "published"}, {DAY: "published"})
+    assert (actions(mine), actions(others[0])) == ({DAY: "unchanged"}, {DAY: "published"})
     assert len(glue.runs) == 2
     view = check_law(lake_s3, dataset)
     assert sorted(r["id"] for r in view.curated) == ["a"]

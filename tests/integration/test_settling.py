@@ -20,8 +20,9 @@ from lake_pipeline.flow.settle import look, record
 from lake_pipeline.flow.state import ListedTwice, Memory
 from lake_pipeline.health.unfinished import unfinished
 from lake_pipeline.storage import Lake
+from lake_pipeline.storage.claim import AnotherCatalog
 from lake_pipeline.storage.lake import Overtaken
-from lake_pipeline.storage.tables import TableMissing, Tables
+from lake_pipeline.storage.tables import Tables
 
 
 @contextmanager
@@ -122,5 +123,5 @@ def test_nothing_is_counted_twice(lake_folder: Lake, refused: Dataset) -> None:
 def test_a_catalog_without_the_lakes_tables_is_another_one(lake_folder: Lake, refused: Dataset) -> None:
     run(lake_folder, refused)
     elsewhere = Lake(replace(lake_folder.settings, catalog=f"sqlite:///{lake_folder.settings.home}/other.db"))
-    with pytest.raises(TableMissing, match="LAKE_CATALOG must name the catalog"):
+    with pytest.raises(AnotherCatalog, match="Set LAKE_CATALOG to the lake's own"):
         run(elsewhere, refused)
