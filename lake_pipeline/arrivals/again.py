@@ -22,7 +22,7 @@ from lake_pipeline.arrivals.requests import asked_since
 from lake_pipeline.arrivals.tick import Tick
 from lake_pipeline.arrivals.waiting import Room, Waiting
 from lake_pipeline.datasets import Dataset
-from lake_pipeline.flow.settle import lagging
+from lake_pipeline.flow.settle import shown
 from lake_pipeline.flow.state import Manifest, Memory, Outcome, object_id
 from lake_pipeline.health.history import RunRecord, records
 from lake_pipeline.storage import Lake
@@ -154,18 +154,6 @@ class Others:
         """The runs that were told, of those that may have ended since."""
         first = datetime.fromtimestamp(self.since, UTC) - timedelta(days=1)
         return list(records(self.tick.lake, first.date(), self.tick.now.date(), self.dataset.name))
-
-
-def shown(
-    memory: Memory, manifests: Mapping[str, Manifest], outcomes: Mapping[str, Outcome]
-) -> Mapping[str, Outcome]:
-    """The outcomes that the tables show: a run that was killed before its commits came to none."""
-    if not outcomes:
-        return outcomes
-    name, tables = memory.dataset.name, memory.lake.tables
-    files = {zone: tables.files(f"{zone}.{name}", outcomes) for zone in ("curated", "quarantine")}
-    lags = lagging(manifests, outcomes, files)
-    return {p: o for p, o in outcomes.items() if p not in lags}
 
 
 def unsettled(

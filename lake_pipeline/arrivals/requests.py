@@ -18,6 +18,7 @@ from lake_pipeline.arrivals.waiting import Waiting
 from lake_pipeline.datasets import Dataset
 from lake_pipeline.datasets.loading import digest
 from lake_pipeline.datasets.partitioning import runs_of
+from lake_pipeline.flow.settle import shown
 from lake_pipeline.flow.state import Manifest, Memory
 from lake_pipeline.storage import Lake
 from lake_pipeline.storage.lake import dump
@@ -92,7 +93,7 @@ def ask(
     """
     memory = Memory(lake, dataset)
     manifests = memory.manifests(leaving)
-    decided = {p: o.manifest for p, o in memory.outcomes(leaving).items()}
+    decided = {p: o.manifest for p, o in shown(memory, manifests, memory.outcomes(leaving)).items()}
     objects: dict[str, dict[str, str]] = {}
     late: dict[str, int] = {}
     for partition, waiting in leaving.items():

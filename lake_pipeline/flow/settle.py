@@ -150,6 +150,18 @@ def lagging(
     return wrong
 
 
+def shown(
+    memory: Memory, manifests: Mapping[str, Manifest], outcomes: Mapping[str, Outcome]
+) -> Mapping[str, Outcome]:
+    """The newest outcomes that readers see: one whose run was killed before its commits is none yet."""
+    if not outcomes:
+        return outcomes
+    name, tables = memory.dataset.name, memory.lake.tables
+    files = {zone: tables.files(f"{zone}.{name}", outcomes) for zone in ("curated", "quarantine")}
+    lags = lagging(manifests, outcomes, files)
+    return {p: o for p, o in outcomes.items() if p not in lags}
+
+
 def _validated(receipts: Iterable[Receipt], _: Outcome | None) -> frozenset[str]:
     return frozenset(f for r in receipts for f in r.validated_files)
 

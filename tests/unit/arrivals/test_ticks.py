@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 from itertools import count
@@ -74,18 +73,6 @@ def test_a_run_starts_when_the_first_has_waited_long_enough(ticker: Ticker) -> N
 def test_the_wait_counts_from_the_event(ticker: Ticker) -> None:
     ticker.lands("a.csv", at=NOW - timedelta(seconds=61))
     assert partitions(ticker.tick()) == [(DAY,)]
-
-
-def test_a_tick_waits_for_messages_no_longer_than_until_what_waits_is_due(ticker: Ticker) -> None:
-    ticker.tick()
-    ticker.lands("a.csv")
-    ticker.tick(after=0)
-    ticker.tick(after=50)
-    ticker.tick(after=100)
-    first, second, third, fourth = ticker.queue.rests
-    assert (first, second) == (math.inf, math.inf)
-    assert 9 <= third <= 10
-    assert fourth == 0
 
 
 def test_a_run_starts_when_enough_wait(ticker: Ticker) -> None:
