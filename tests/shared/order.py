@@ -1,4 +1,4 @@
-"""In which order tests run, and which of them in one process: what is long starts first, and Spark starts twice."""
+"""In which order tests run, and which of them in one process: what is long starts first, Spark's modules above all."""
 
 from __future__ import annotations
 
@@ -10,10 +10,12 @@ from xdist.scheduler import LoadScopeScheduling
 
 # By the folder that a test is in. What is short is last, so that all processes end at about the same time.
 FOLDERS = ("docs", "e2e", "integration", "conformance", "unit")
+# Modules of which every test needs Spark.
+ALONE = ("integration/test_spark_s3", "integration/test_spark_failures", "conformance/test_by_jobs")
 
 
 class Together(LoadScopeScheduling):  # type: ignore[misc] # of no types
-    """Hands out tests one by one, and first those that need their process's Spark, which are all of one process.
+    """Hands out tests one by one, and first those that need their process's Spark, module by module.
 
     By the test's name, since pytest-xdist 3.8 loses its own groups with pytest 9.2.
     """
@@ -41,12 +43,11 @@ def rank(item: pytest.Item) -> int:
 
 
 def spark_of(nodeid: str) -> str:
-    """Which of two Sparks a test needs, as one of several engines or by its module; "" for none.
+    """The module of a test that needs Spark, as one of several engines or by itself; "" for others.
 
-    Starting one, and warming it up, takes longer than most of these tests; one alone would be the last to end.
+    They are long, and a process that has started its Spark, and warmed it up, should go on with the next.
     """
     place, _, parameters = nodeid.partition("[")
-    by_module = place.startswith(("tests/integration/test_spark_s3", "tests/integration/test_spark_failures"))
-    if not by_module and "spark" not in parameters.removesuffix("]").split("-"):
-        return ""
-    return "Spark of conformance" if place.startswith("tests/conformance") else "Spark of others"
+    module = place.partition("::")[0]
+    always = module.removeprefix("tests/").startswith(ALONE)
+    return module if always or "spark" in parameters.removesuffix("]").split("-") else ""
