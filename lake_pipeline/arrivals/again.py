@@ -1,10 +1,9 @@
 """Ask again for what landed and came to no outcome: its run broke off, or never began.
 
 The listing remembers a partition as open from when something lands in it until an outcome knows all of it, and
-readers see what it says. An
-open one of which no run is queued or goes on is asked for again, after waits that grow, so often as its dataset
-allows, and is then given up, which is told. An error that does not pass, and a person who canceled the run, are
-not answered by another: they were told.
+readers see what it says. An open one of which no run is queued or goes on is asked for again, after waits that
+grow, so often as its dataset allows, and is then given up, which is told. An error that does not pass, and a
+person who canceled the run, are not answered by another: they were told.
 """
 
 from __future__ import annotations

@@ -116,7 +116,7 @@ class Work:
         """(contract version, run id, when), as a quarantine entry has it."""
         return self.dataset.contract.version, self.run_id, self.at
 
-    def settle(self) -> None:
+    def finish(self) -> None:
         """Do what waited for a stage's success: the lake has by now what came of it."""
         while self.after:
             self.after.pop(0)()
@@ -183,4 +183,4 @@ def working(
             about=about or {},
         )
         yield work
-        work.settle()
+        work.finish()

@@ -104,7 +104,7 @@ def together(
         validated: Mapping[str, Validated] = {}
         if "validated" in stages or "quarantine" in stages:
             validated = validate(work, manifests)
-            work.settle()
+            work.finish()
             rows = sum(o.rows for v in validated.values() for o in v.fresh)
             objects = sum(len(v.fresh) for v in validated.values())
             say(f"{dataset.name}: validated {objects} objects, {rows} rows")
