@@ -12,6 +12,7 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
+from hypothesis import settings
 from judging import Judged, judged
 from order import (  # noqa: F401 - hooks
     pytest_collection_modifyitems,
@@ -30,6 +31,8 @@ from lake_pipeline.storage import Lake
 os.environ.setdefault("JAVA_TOOL_OPTIONS", "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC")
 # A shell starts what runs in the background with Ctrl+C ignored, and servers that tests end by it would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 
 @pytest.fixture(scope="session")

@@ -25,7 +25,7 @@ from lake_pipeline.engines.spark_writes import BROKEN
 from lake_pipeline.formats.json_texts import PlainJson
 
 NUMBERS = itertools.count()
-FEW = settings(max_examples=150, deadline=None)
+FEW = settings(max_examples=150)
 
 
 @pytest.fixture(scope="module")

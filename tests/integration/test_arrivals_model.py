@@ -254,7 +254,6 @@ TestArrivals = Arrivals.TestCase
 TestArrivals.settings = settings(
     max_examples=30,
     stateful_step_count=25,
-    deadline=None,
     derandomize=True,
     database=None,
     phases=(Phase.explicit, Phase.generate),  # to shrink a failure takes minutes

@@ -127,9 +127,7 @@ FILES = st.tuples(SUFFIXES, HEADS, BODIES).map(
 
 
 @given(st.lists(FILES, min_size=2, max_size=7))
-@settings(
-    max_examples=40, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck), database=None
-)
+@settings(max_examples=40, derandomize=True, suppress_health_check=list(HealthCheck), database=None)
 @example([(".csv", b'a,b,c\nx,1,"y\n'), (".csv", b'a,b,c\nz,2,"w"\n'), (".csv", b"a,b,c\nx,3,y\n")])
 @example([(".csv", b'a,b,c\nx,1,"y\n'), (".csv", b'a,b,c\nz",2,w\n')])
 @example([(".csv", b'a,b,c\nx,1,"y\nz",\n'), (".csv", b"a,b,c\nx,3,y"), (".csv", b"a,b,c\nx,bad,y")])

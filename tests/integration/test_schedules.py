@@ -190,7 +190,6 @@ TestSchedules = Schedules.TestCase
 TestSchedules.settings = settings(
     max_examples=10,
     stateful_step_count=16,
-    deadline=None,
     derandomize=True,
     database=None,
     phases=(Phase.explicit, Phase.generate),  # to shrink a failure takes minutes

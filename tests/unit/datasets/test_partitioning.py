@@ -180,7 +180,7 @@ def test_runs_of() -> None:
 
 
 @given(st.datetimes().map(lambda d: d.replace(year=max(d.year, 2013))), st.sampled_from(sorted(BY)))
-@settings(max_examples=100, deadline=None, derandomize=True, database=None)
+@settings(max_examples=100, derandomize=True, database=None)
 def test_windows_follow_one_another_without_gaps(moment: object, by: str) -> None:
     formats = {"monthly": "%Y-%m-%d", "daily": "%Y-%m-%d", "hourly": "%Y-%m-%d-%H:%M"}
     if moment.year == 9999:  # type: ignore[attr-defined]

@@ -141,7 +141,7 @@ def _rulesets(draw: st.DrawFn) -> Ruleset:
     )
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(_rulesets())
 def test_round_trip(ruleset: Ruleset) -> None:
     printed = str(ruleset)
@@ -186,7 +186,7 @@ _PIECES = st.sampled_from(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.booleans(), st.lists(_PIECES | st.text(max_size=4), max_size=25))
 def test_noise_gives_syntax_errors_only(headed: bool, pieces: list[str]) -> None:
     text = ("Rules = [ " if headed else "") + " ".join(pieces)
@@ -211,7 +211,7 @@ def _mutated(draw: st.DrawFn) -> str:
     return text
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(_mutated() | st.text(max_size=60))
 @example("Rules = [ RowCount > 1 ]\x00")
 @example('Rules = [ RowCount > 0 where "\\" ]')

@@ -96,7 +96,7 @@ def test_all_rule_types_take_part() -> None:
     assert {rule.type for rule in leaves(RULESET.rules)} == set(RULE_TYPES) - {"AllStatistics"}
 
 
-@settings(max_examples=4, deadline=None)
+@settings(max_examples=4)
 @given(tables())
 def test_each_group_is_as_if_alone(table: pa.Table) -> None:
     grouped = evaluate_by(RULESET, table, "part", keys=["p", "q", "none"], **OPTIONS)
@@ -107,7 +107,7 @@ def test_each_group_is_as_if_alone(table: pa.Table) -> None:
         assert rows(found) == rows(alone)
 
 
-@settings(max_examples=4, deadline=None)
+@settings(max_examples=4)
 @given(tables())
 def test_rows_agree_with_outcomes(table: pa.Table) -> None:
     """Every rule stands in one list of each row, and a row fails where a rule fails it."""

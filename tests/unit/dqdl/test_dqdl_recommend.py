@@ -79,7 +79,7 @@ def tables(draw: st.DrawFn) -> pa.Table:
     )
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(tables())
 def test_the_data_meets_what_it_proposed(table: pa.Table) -> None:
     ruleset = recommend(table)

@@ -51,7 +51,6 @@ def in_chunks(path: Path, most: int, block: int) -> str:
     return found
 
 
-@settings(deadline=None)
 @given(
     values=st.lists(VALUES, max_size=8),
     comma=st.sampled_from([",", " , ", ",\n"]),
@@ -68,7 +67,7 @@ def test_chunks_are_the_whole(
     assert in_chunks(path, most, block) == whole(path)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     values=st.lists(VALUES, min_size=1, max_size=8),
     at=st.integers(0, 200),

@@ -160,9 +160,7 @@ PIECES = st.sampled_from(
     ["a", "b", " ", ",", ",", ",", '"', '"', '""', "\n", "\n", "\r\n", "\r", "é", "1,2,3\n", '"x,\ny",2,3\n', "\0", "\\", "#", "\ufeff"]
 )  # fmt: skip
 TEXTS = st.lists(PIECES, min_size=1, max_size=25).map("".join)
-QUICK = settings(
-    max_examples=100, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck), database=None
-)
+QUICK = settings(max_examples=100, derandomize=True, suppress_health_check=list(HealthCheck), database=None)
 
 
 @given(TEXTS)
