@@ -86,18 +86,26 @@ def over(
     """A SELECT of the backend's dialect, whose columns are known, over tables visible by their names."""
     number = next(_NUMBERS)
     renamed = {name.lower(): f"__view_{number}_{i}" for i, name in enumerate(tables)}
-    views = ", ".join(
-        f"{quoted(renamed[name.lower()], connection)} AS ({_compiled(connection, table)})"
-        for name, table in tables.items()
-    )
     query = _renamed(sqlglot.parse_one(select, read=connection.dialect), renamed, number)
-    own = query.args.get("with_") or query.args.get("with")
-    text = query.sql(dialect=connection.dialect)
-    if own is not None:  # the query's own WITH follows the views
-        own.pop()
-        ctes = ", ".join(cte.sql(dialect=connection.dialect) for cte in own.expressions)
-        views, text = f"{views}, {ctes}", query.sql(dialect=connection.dialect)
-    return connection.sql(f"WITH {views} {text}", schema=sch.Schema(dict(schema)))
+    views = []
+    for name, table in tables.items():
+        uses = [t for t in query.find_all(exp.Table) if t.name == renamed[name.lower()]]
+        # Spark's queries have all CTEs in front, which a table that is used twice would bring along twice
+        if len(uses) == 1 or connection.name == "pyspark":
+            for use in uses:
+                use.replace(_subquery(connection, table, use.alias))
+        else:
+            views.append(f"{quoted(renamed[name.lower()], connection)} AS ({_compiled(connection, table)})")
+    own = query.args.pop("with_", None) or query.args.pop("with", None)
+    ctes = [cte.sql(dialect=connection.dialect) for cte in own.expressions] if own else []
+    with_ = f"WITH {', '.join([*views, *ctes])} " if views or ctes else ""  # the query's own follow the views
+    text = with_ + query.sql(dialect=connection.dialect)
+    return connection.sql(text, schema=sch.Schema(dict(schema)))
+
+
+def _subquery(connection: Connection, table: ir.Table, alias: str) -> exp.Subquery:
+    inner = sqlglot.parse_one(_compiled(connection, table), read=connection.dialect)
+    return exp.Subquery(this=inner, alias=exp.TableAlias(this=exp.to_identifier(alias, quoted=True)))
 
 
 def _compiled(connection: Connection, table: ir.Table) -> str:
