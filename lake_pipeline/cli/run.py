@@ -23,6 +23,7 @@ from lake_pipeline.cli.output import View, console, show, table
 from lake_pipeline.cli.refused import RefusedFile, refused_files
 from lake_pipeline.datasets import Dataset
 from lake_pipeline.datasets.partitioning import UNPARTITIONED, check_key, keys_between
+from lake_pipeline.engines import spark_session
 from lake_pipeline.errors import UsageError
 from lake_pipeline.flow.context import watched
 from lake_pipeline.flow.inventory import landed_partitions
@@ -48,11 +49,13 @@ def command(
     as_json: Json = False,
 ) -> None:
     """Validate, audit and publish partitions of DATASET. It is a run of Dagster's."""
-    from lake_pipeline.cli.dagster_run import run_partitions
-
     lake = open_lake()
     found = dataset_of(lake, dataset)
     keys = chosen(lake, found, partition, first, last, everything)
+    if found.config.engine == "spark":
+        spark_session.begin()
+    from lake_pipeline.cli.dagster_run import run_partitions
+
     with progress_bar(dataset, quiet=as_json):
         ran = run_partitions(lake, found, keys, force)
     files = refused_files(lake, found, [r.partition for r in ran if r.action != "unchanged"])

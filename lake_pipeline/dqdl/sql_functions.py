@@ -156,6 +156,7 @@ UPPER = (
     f"TRANSLATE(UPPER(TRANSLATE(REPLACE(:this, 'ß', 'SS'), '{SPECIALS}', '{PRIVATE}')), '{PRIVATE}', '{SPECIALS}') "
     "ELSE UPPER(:this) END"
 )
+NOT_ASCII = "OCTET_LENGTH(:this) > CHAR_LENGTH(:this)"  # Java compares each letter with each of a class
 LOWER = arguments.LOWER
 LOG = "LN(CASE WHEN CAST(:expression AS DOUBLE) > 0 THEN CAST(:expression AS DOUBLE) END) / LN(CAST(:this AS DOUBLE))"
 CONTAINS = "CASE WHEN NOT :this IS NULL THEN COALESCE({}(:this, :expression), FALSE) END"
@@ -163,7 +164,11 @@ CONTAINS = "CASE WHEN NOT :this IS NULL THEN COALESCE({}(:this, :expression), FA
 FUNCTIONS: dict[str, Function] = {
     # text
     "Upper": Function(
-        "upper(text)", TEXTS, TEXT, UPPER.format("REGEXP_MATCHES"), UPPER.format("REGEXP_LIKE")
+        "upper(text)",
+        TEXTS,
+        TEXT,
+        UPPER.format("REGEXP_MATCHES"),
+        UPPER.format(f"{NOT_ASCII} AND REGEXP_LIKE"),
     ),
     "Lower": Function("lower(text)", TEXTS, TEXT, LOWER, LOWER),
     "Trim": Function("trim(text), ltrim, rtrim", TEXTS, TEXT, arguments.trim),

@@ -44,7 +44,7 @@ from lake_pipeline.engines.duckdb_scans import (
     raw_schema,
     raw_sql,
 )
-from lake_pipeline.engines.engine import Entries, Place, QueryFailed, R, T
+from lake_pipeline.engines.engine import Entries, KeyCounts, Place, QueryFailed, R, T
 from lake_pipeline.engines.parts import OutputFile, Part, PartResult
 from lake_pipeline.engines.rows import LINEAGE, REJECTED, RESCUED, RowRules, explained, validated
 from lake_pipeline.errors import Transient, UsageError
@@ -251,6 +251,14 @@ class DuckDB:
         name = f"kept_{self.number()}"
         backend.con.execute(f"CREATE TEMP TABLE {name} AS {backend.compile(table)}")
         return backend.table(name)
+
+    def repeats(self, hashed: Expr, by: Sequence[str]) -> list[KeyCounts]:
+        """How often keys occur."""
+        counted = hashed.group_by(hashed.columns).aggregate(__n=hashed.count())
+        found = counted.aggregate(keys=counted.count(), most=counted["__n"].max(), by=[*by]).to_pyarrow()
+        return [
+            KeyCounts(row[by[0]] if by else "", row["keys"], row["most"] or 0) for row in found.to_pylist()
+        ]
 
     def copy(
         self, backend: Any, table: Expr, _: str, partitions: Sequence[str], values: Mapping[str, Any]

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -48,6 +48,14 @@ class Place:
     json: JsonTexts
     keep: Callable[[Path], Text]
     packs: bool = False
+
+
+class KeyCounts(NamedTuple):
+    """How often keys occur in one group: how many there are, and how often the most frequent one is there."""
+
+    group: str
+    keys: int
+    most: int
 
 
 def schemas_in(files: list[Text], _: Place) -> list[pa.Schema]:
@@ -112,6 +120,9 @@ class Engine(Protocol):
 
     def keep(self, backend: Any, table: Expr) -> Expr:
         """The table's rows, computed once."""
+
+    def repeats(self, hashed: Expr, by: Sequence[str]) -> list[KeyCounts]:
+        """How often keys occur. hashed: their 64-bit hashes, beside the columns `by` (one at most) to count them by."""
 
     def copy(
         self, backend: Any, table: Expr, zone: str, partitions: Sequence[str], values: Mapping[str, Any]

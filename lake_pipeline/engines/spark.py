@@ -21,11 +21,12 @@ import ibis.expr.datatypes as dt
 import pyarrow as pa
 
 from lake_pipeline.engines.casts import Expr
-from lake_pipeline.engines.engine import Entries, Place, R, T, schemas_in
+from lake_pipeline.engines.engine import Entries, KeyCounts, Place, R, T, schemas_in
 from lake_pipeline.engines.parts import OutputFile, Part, PartResult
 from lake_pipeline.engines.rows import LINEAGE, RESCUED, RowRules, explained, validated
 from lake_pipeline.engines.spark_dialect import SparkDialect
 from lake_pipeline.engines.spark_errors import SparkLost, in_our_words
+from lake_pipeline.engines.spark_keys import Blocks, counts
 from lake_pipeline.engines.spark_scans import ParquetReader, Reader, arrow_schema, describe, spark_columns
 from lake_pipeline.engines.spark_session import lend_environment
 from lake_pipeline.engines.spark_writes import (
@@ -328,6 +329,20 @@ class Spark:
         frame = self._frame(table).persist()
         self._kept.append(frame)
         return self._view(backend, frame, "kept")
+
+    def repeats(self, hashed: Expr, by: Sequence[str]) -> list[KeyCounts]:
+        """How often keys occur, by their sorted hashes."""
+        names = ", ".join(name for name in hashed.columns if name not in by)
+        group = by[0] if by else "''"
+        frame = self._frame(hashed).selectExpr(f"{group} AS by", f"xxhash64({names}) AS hash")
+        tasks = int(self.session.conf.get(SHUFFLES) or 0)
+        blocks = frame.mapInArrow(Blocks(tasks), "by string, range int, hashes binary")
+        counted = blocks.repartition(tasks, "by", "range").mapInArrow(
+            counts, "by string, most long, keys long"
+        )
+        with self.translated():
+            totals = counted.groupBy("by").agg({"keys": "sum", "most": "max"}).collect()
+        return [KeyCounts(row["by"], row["sum(keys)"], row["max(most)"]) for row in totals]
 
     def copy(
         self, _: Any, table: Expr, zone: str, partitions: Sequence[str], __: Mapping[str, Any]

@@ -6,11 +6,12 @@ import os
 import shutil
 import sys
 import threading
-from collections.abc import Iterable
+import weakref
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from lake_pipeline.errors import UsageError
 
@@ -34,6 +35,42 @@ LOCAL = {
 }
 
 
+_warm: weakref.WeakSet[SparkSession] = weakref.WeakSet()
+
+
+def settings_of(master: str = "", more: Mapping[str, str] | None = None) -> dict[str, Any]:
+    """What a run's own session is made with. master: else ``LAKE_SPARK_MASTER``, else all of this machine's cores."""
+    master = master or os.environ.get("LAKE_SPARK_MASTER") or "local[*]"
+    return {
+        "spark.app.name": "lake_pipeline",
+        **SESSION,
+        **(LOCAL if master.startswith("local") else {}),
+        "spark.ui.enabled": "false",
+        "spark.master": master,
+        **(more or {}),
+    }
+
+
+def begin() -> None:
+    """Start the session that a run of this process will need, beside what else it has to load: Java takes seconds.
+
+    Nothing waits for it before its first step on Spark, which makes it where this could not, and says why not.
+    """
+
+    def make() -> None:
+        with suppress(Exception):
+            check_spark()
+            from pyspark.sql import SparkSession
+
+            session = SparkSession.builder.config(map=settings_of()).getOrCreate()
+            session.sparkContext.setLogLevel(
+                "FATAL"
+            )  # it says of its second user that settings come too late
+            warm(session)
+
+    threading.Thread(target=make).start()
+
+
 def session_of() -> SparkSession:
     """The session that spark-submit or Glue has made, or one of this process."""
     check_spark()
@@ -49,11 +86,14 @@ def lend_environment(session: SparkSession) -> None:
     session.sparkContext.environment.update(environment)
 
 
-def warm(session: SparkSession) -> list[threading.Thread]:
-    """Have Spark start its Python, and load what rows will need, beside what the driver does meanwhile.
+def warm(session: SparkSession) -> None:
+    """Have a local Spark start its Python, and load what rows will need, beside what the driver does meanwhile.
 
     What fails here, for the session may end first, is no error: it would fail again where rows need it, and say so.
     """
+    if session in _warm or not str(session.sparkContext.master).startswith("local"):
+        return
+    _warm.add(session)
     lend_environment(session)
 
     def python() -> None:
@@ -66,10 +106,8 @@ def warm(session: SparkSession) -> list[threading.Thread]:
             frame = session.range(1).selectExpr("CAST(id AS STRING) AS c0", "to_json(struct(id)) AS c1")
             frame.mapInArrow(passed, schema).filter("c0 RLIKE '0'").mapInArrow(passed, schema).collect()
 
-    threads = [threading.Thread(target=load, daemon=True) for load in (python, sql)]
-    for thread in threads:
-        thread.start()
-    return threads
+    for load in (python, sql):
+        threading.Thread(target=load, daemon=True).start()
 
 
 def passed(batches: Iterable[pa.RecordBatch]) -> Iterable[pa.RecordBatch]:

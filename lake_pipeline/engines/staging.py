@@ -72,7 +72,7 @@ def _staged(
     if rule:
         names = pa.table({"_source": list(landing), "_landed": list(landing.values())})
         order = engine.arrow(backend, names)
-        found = losers(made.table, rule, order, backend, partitions)
+        found = losers(engine, backend, made.table, rule, order, partitions)
     lost = engine.keep(backend, found.rows) if found.rows is not None else None
     table = made.table if lost is None else made.table.anti_join(lost, ["_source", "_record"])
     staged = engine.copy(backend, table, "curated", partitions, {"_source": landing})

@@ -35,6 +35,7 @@ from lake_pipeline.dqdl import sql
 from lake_pipeline.dqdl.keys import hash_of
 from lake_pipeline.dqdl.subject import RuleError
 from lake_pipeline.engines.casts import Expr
+from lake_pipeline.engines.engine import Engine
 from lake_pipeline.engines.rows import LINEAGE
 from lake_pipeline.errors import LakeError, Terminal, did_you_mean
 
@@ -218,7 +219,12 @@ class Losers:
 
 
 def losers(
-    table: Expr, rule: Deduplicate, landing_order: Expr, connection: Any, partitions: Sequence[str]
+    engine: Engine,
+    backend: Any,
+    table: Expr,
+    rule: Deduplicate,
+    landing_order: Expr,
+    partitions: Sequence[str],
 ) -> Losers:
     """What deduplication drops of the rows of some partitions.
 
@@ -226,19 +232,18 @@ def losers(
     duplicates costs one grouping of 8-byte values. A key with a NULL in it equals no other.
     `landing_order` has ``_source`` and ``_landed``, the position in which objects landed.
     """
-    backend = connection.name
     by = [] if len(partitions) == 1 else ["_partition"]
-    columns = [hash_of(table[name], backend).name(f"__h{i}") for i, name in enumerate(rule.key)]
+    columns = [hash_of(table[name], backend.name).name(f"__h{i}") for i, name in enumerate(rule.key)]
     present = reduce(lambda a, b: a & b, [table[name].notnull() for name in rule.key])
     names = [*by, *(f"__h{i}" for i in range(len(rule.key)))]
     hashed = table.filter(present).select("_partition", *columns).select(*names)
+    found = engine.repeats(hashed, by)
+    if all(counts.most <= 1 for counts in found):
+        return Losers(single={counts.group or partitions[0]: counts.keys for counts in found})
     keys = hashed.group_by(names).aggregate(__n=hashed.count())
-    found = keys.aggregate(most=keys["__n"].max(), keys=keys.count(), by=by).to_pyarrow().to_pylist()
-    if all((row["most"] or 1) == 1 for row in found):
-        return Losers(single={row.get("_partition", partitions[0]): row["keys"] for row in found})
     twice = keys.filter(keys["__n"] > 1)
     rows = table.filter(present).select(*dict.fromkeys([*rule.key, *rule.order_by, *LINEAGE]))
-    rows = rows.mutate(**{f"__h{i}": hash_of(rows[name], backend) for i, name in enumerate(rule.key)})
+    rows = rows.mutate(**{f"__h{i}": hash_of(rows[name], backend.name) for i, name in enumerate(rule.key)})
     candidates = rows.semi_join(twice, names).left_join(landing_order, "_source")
     order = [candidates[name] for name in rule.order_by]
     order += [candidates["_landed"], candidates["_record"]]

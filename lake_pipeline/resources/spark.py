@@ -1,13 +1,12 @@
 """Spark as a Dagster resource: a session of dagster-pyspark's, made when a step needs it."""
 
-import os
 from pathlib import Path
 
 import dagster as dg
 from pydantic import Field
 
 from lake_pipeline.engines.engine import Engine
-from lake_pipeline.engines.spark_session import LOCAL, SESSION, check_spark, warm
+from lake_pipeline.engines.spark_session import check_spark, settings_of, warm
 from lake_pipeline.storage import Lake
 
 
@@ -30,17 +29,6 @@ class SparkSessions(dg.ConfigurableResource):  # type: ignore[type-arg]
 
         from lake_pipeline.engines.spark import Spark
 
-        master = self.master or os.environ.get("LAKE_SPARK_MASTER") or "local[*]"
-        local = master.startswith("local")
-        conf = {
-            "spark.app.name": "lake_pipeline",
-            **SESSION,
-            **(LOCAL if local else {}),
-            "spark.ui.enabled": "false",
-            "spark.master": master,
-            **self.conf,
-        }
-        session = spark_session_from_config(conf)  # type: ignore[no-untyped-call]
-        if local:
-            warm(session)
+        session = spark_session_from_config(settings_of(self.master, self.conf))  # type: ignore[no-untyped-call]
+        warm(session)
         return Spark.of(lake, folder, session)

@@ -23,7 +23,7 @@ VALUE = st.recursive(
 
 
 @given(st.dictionaries(KEYS, VALUE, max_size=4))
-@settings(max_examples=200, deadline=None, derandomize=True, database=None)
+@settings(max_examples=200, derandomize=True, database=None)
 def test_any_document(document: dict[str, Any]) -> None:
     check(document)
 
