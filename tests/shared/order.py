@@ -12,16 +12,18 @@ from xdist.scheduler import LoadScopeScheduling
 FOLDERS = ("docs", "e2e", "integration", "conformance", "unit")
 # Modules of which every test needs Spark.
 ALONE = ("integration/test_spark_s3", "integration/test_spark_failures", "conformance/test_by_jobs")
+# Modules whose tests look at what was worked out once in a process, for the first word of their parameters' names.
+SHARED = ("conformance/test_poison",)
 
 
 class Together(LoadScopeScheduling):  # type: ignore[misc] # of no types
-    """Hands out tests one by one, and first those that need their process's Spark, module by module.
+    """Hands out tests one by one, but together those that need their process's Spark, or look at the same.
 
     By the test's name, since pytest-xdist 3.8 loses its own groups with pytest 9.2.
     """
 
     def _split_scope(self, nodeid: str) -> str:
-        return spark_of(nodeid) or nodeid
+        return shared_of(nodeid) or spark_of(nodeid) or nodeid
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -40,6 +42,12 @@ def rank(item: pytest.Item) -> int:
     tests = Path(__file__).parents[1]
     folder = item.path.relative_to(tests).parts[0] if item.path.is_relative_to(tests) else ""
     return FOLDERS.index(folder) if folder in FOLDERS else len(FOLDERS)
+
+
+def shared_of(nodeid: str) -> str:
+    """What a test looks at with others; "" for others."""
+    module, _, parameters = nodeid.removeprefix("tests/").partition(".py::")
+    return f"{module}[{parameters.partition('[')[2].partition('-')[0]}" if module in SHARED else ""
 
 
 def spark_of(nodeid: str) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from lake_pipeline.formats import json_arrays
@@ -68,6 +68,8 @@ def test_chunks_are_the_whole(
 
 
 @settings(max_examples=300)
+@example(values=[0, 0], at=1, mark="", most=1, block=1)  # no element before a comma
+@example(values=[0, 0], at=4, mark=",", most=1, block=1)
 @given(
     values=st.lists(VALUES, min_size=1, max_size=8),
     at=st.integers(0, 200),
@@ -97,6 +99,9 @@ def test_what_is_refused_as_a_whole_is_refused_in_chunks(
         '[{"a": 1},\n {"b": 2},\n {"c": 3 x}]',
         "[1, 2, 3, 4, 5",
         "[1, 2,, 3]",
+        "[1,, 2]",
+        "[, 1, 2]",
+        " [ , 1, 2]",
         '["é", "é", oops]',
         "[1, 2][3, 4]",
     ],
