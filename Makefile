@@ -7,7 +7,7 @@ PIP = $(BIN)/python -m pip --disable-pip-version-check -qq install -c constraint
 LINT_PIP = .venv-datacontract/bin/python -m pip --disable-pip-version-check -qq install
 CONTRACTS = lake_pipeline/defs/*/contract.yaml lake_pipeline/demo/*contract*.yaml
 GLUE_PIP = .venv-glue/bin/python -m pip --disable-pip-version-check -qq install
-PYTEST_ARGS = -n 4
+PYTEST_ARGS = -n 3
 
 .PHONY: help demo dev test lint types lint-contracts bench clean glue-bundle java
 

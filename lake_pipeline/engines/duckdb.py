@@ -12,7 +12,7 @@ import json
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +54,7 @@ from lake_pipeline.settings import Settings
 from lake_pipeline.storage import ObjectStore
 
 EXPLAIN_ROWS = 20_000
+LAYOUTS = 64  # of files, whose statements are kept: they take longer to write than small files to read
 STRUCTURED_BYTES = 8 * 1024 * 1024
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # mallopt(3)
 
@@ -106,7 +107,6 @@ class DuckDB:
             self.connection.create_function(name, function, ["VARCHAR"], "VARCHAR", type="arrow")  # type: ignore[call-overload]
         self._numbers = itertools.count()
         self._lock = threading.Lock()
-        self._statements: dict[Any, str] = {}
 
     @classmethod
     def of(cls, settings: Settings, folder: Path) -> DuckDB:
@@ -168,7 +168,9 @@ class DuckDB:
             try:
                 cursor.execute(f"CREATE TEMP VIEW raw AS {raw_sql(cursor, part, n)}")
                 keys = [REJECTED] if part.partition else [REJECTED, "_p"]
-                written = copy_by(cursor, self._validate_sql(part, rules), out / str(n), keys)
+                written = copy_by(
+                    cursor, validate_sql(part.columns, rules, by_row=not part.partition), out / str(n), keys
+                )
             except duckdb.Error as e:
                 if not _is_of_the_file(e):
                     raise
@@ -184,13 +186,6 @@ class DuckDB:
                 counts=count_sources(cursor, [on_disk(f.path) for f in good], bad),
                 coerced=count_rescued(cursor, [on_disk(f.path) for f in good]),
             )
-
-    def _validate_sql(self, part: Part, rules: RowRules) -> str:
-        raw = ibis.table(raw_schema(part.columns), name="raw")
-        rows = validated(raw, rules, self.dialect)
-        if not part.partition:
-            rows = rows.mutate(_p=rows["_partition"])
-        return self._compiled(("validate", bool(part.partition), part.columns, rules), rows)
 
     def rejects(
         self, part: Part, rules: RowRules, rejected: Sequence[Text], entries: Entries, _: pa.Schema
@@ -221,15 +216,7 @@ class DuckDB:
         cursor.execute(
             f"CREATE OR REPLACE TEMP VIEW rejects AS SELECT * FROM read_parquet({path_list(rejected)})"
         )
-        schema = {**{n: dt.string for n in LINEAGE}, "_record": dt.int64, RESCUED: dt.string}
-        reasons = explained(ibis.table(schema, name="rejects"), rules, raw_schema(part.columns), self.dialect)
-        return self._compiled(("explain", part.columns, rules), reasons)
-
-    def _compiled(self, key: Any, expression: Expr) -> str:
-        with self._lock:
-            if key not in self._statements:
-                self._statements[key] = sql_of(expression)
-            return self._statements[key]
+        return explain_sql(part.columns, rules)
 
     def table(self, backend: Any, files: Sequence[Text]) -> Expr:
         """Parquet files as one table; columns that some files lack are NULL there."""
@@ -362,6 +349,20 @@ class DuckDB:
         if not closed(source):  # DuckDB takes one that is cut off behind a comma
             raise ValueError("The array is not closed")
         return int(row[0]) if row else 0
+
+
+@lru_cache(LAYOUTS)
+def validate_sql(columns: ibis.Schema, rules: RowRules, *, by_row: bool) -> str:
+    """`validated` of the view ``raw``. by_row: whether its rows belong to several partitions."""
+    rows = validated(ibis.table(raw_schema(columns), name="raw"), rules, DuckDB.dialect)
+    return sql_of(rows.mutate(_p=rows["_partition"]) if by_row else rows)
+
+
+@lru_cache(LAYOUTS)
+def explain_sql(columns: ibis.Schema, rules: RowRules) -> str:
+    """`explained` of the view ``rejects``."""
+    schema = {**{n: dt.string for n in LINEAGE}, "_record": dt.int64, RESCUED: dt.string}
+    return sql_of(explained(ibis.table(schema, name="rejects"), rules, raw_schema(columns), DuckDB.dialect))
 
 
 def portions(files: Sequence[Path], most: int) -> Iterator[list[Path]]:

@@ -179,27 +179,6 @@ def test_compacting_by_a_job(lake_folder: Lake, glue: Endpoint, tmp_path: Path) 
 
 
 @needs_spark
-def test_a_refusal_is_that_of_here(lake_folder: Lake, glue: Endpoint, tmp_path: Path) -> None:
-    away = make_dataset(tmp_path / "1", "away", engine="glue", rules="RowCount < 2")
-    here = make_dataset(tmp_path / "2", "here", rules="RowCount < 2")
-    for dataset in (away, here):
-        land(lake_folder, dataset)
-    with dg.DagsterInstance.ephemeral() as instance:
-        assert not materialize(lake_folder, away, glue, instance, DAY).success
-    run_stages(lake_folder, here, [DAY], STAGES, "here")
-    views = [check_law(lake_folder, dataset) for dataset in (away, here)]
-
-    def rows(zone: str, n: int) -> list[Any]:
-        hidden = {"_source", "source_uri", "source_version", "run_id", "first_seen", "last_seen"}
-        found = [{k: v for k, v in r.items() if k not in hidden} for r in views[n].rows(zone)]
-        return sorted(found, key=str)
-
-    for zone, n in (("validated", 3), ("curated", 0), ("quarantine", 6)):
-        assert rows(zone, 0) == rows(zone, 1)
-        assert len(rows(zone, 0)) == n
-
-
-@needs_spark
 def test_a_job_that_fails_says_why_and_leaves_nothing(
     lake_folder: Lake, glue: Endpoint, tmp_path: Path
 ) -> None:
