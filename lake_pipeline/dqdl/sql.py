@@ -92,10 +92,11 @@ def over(
         uses = [t for t in query.find_all(exp.Table) if t.name == renamed[name.lower()]]
         # Spark's queries have all CTEs in front, which a table that is used twice would bring along twice
         if len(uses) == 1 or connection.name == "pyspark":
-            for use in uses:
-                use.replace(_subquery(connection, table, use.alias))
+            for use in uses:  # its alias, and the joins in its parentheses, are its own
+                use.set("this", exp.Subquery(this=_apart(connection, table)))
         else:
-            views.append(f"{quoted(renamed[name.lower()], connection)} AS ({_compiled(connection, table)})")
+            text = _apart(connection, table).sql(dialect=connection.dialect)
+            views.append(f"{quoted(renamed[name.lower()], connection)} AS ({text})")
     own = query.args.pop("with_", None) or query.args.pop("with", None)
     ctes = [cte.sql(dialect=connection.dialect) for cte in own.expressions] if own else []
     with_ = f"WITH {', '.join([*views, *ctes])} " if views or ctes else ""  # the query's own follow the views
@@ -103,18 +104,10 @@ def over(
     return connection.sql(text, schema=sch.Schema(dict(schema)))
 
 
-def _subquery(connection: Connection, table: ir.Table, alias: str) -> exp.Subquery:
-    inner = sqlglot.parse_one(_compiled(connection, table), read=connection.dialect)
-    return exp.Subquery(this=inner, alias=exp.TableAlias(this=exp.to_identifier(alias, quoted=True)))
-
-
-def _compiled(connection: Connection, table: ir.Table) -> str:
-    """The table as a query; views inside it get names of their own, each time that it is used."""
+def _apart(connection: Connection, table: ir.Table) -> exp.Expr:
+    """The table as a query; what is named inside it gets a name of its own, each time that it is used."""
     text = connection.compile(table)
-    if "__view_" not in text:
-        return text
-    own = _renamed(sqlglot.parse_one(text, read=connection.dialect), {}, next(_NUMBERS))
-    return own.sql(dialect=connection.dialect)
+    return _renamed(sqlglot.parse_one(text, read=connection.dialect), {}, next(_NUMBERS))
 
 
 def _renamed(query: exp.Expr, tables: Mapping[str, str], number: int) -> exp.Expr:

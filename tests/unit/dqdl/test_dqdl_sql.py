@@ -185,6 +185,9 @@ def test_smuggled_reads_are_errors(query: str, condition: str) -> None:
         "select sum(case when name rlike '^[ab]$' then 1 else 0 end) from primary",
         "select count(distinct primary.name) from primary join ref on primary.id = ref.id",
         "select max(n) from (select row_number() over (order by id) as n from primary) t",
+        "select count(*) / 2 from (primary cross join ref)",
+        "select count(*) from (primary left join ref on primary.id = ref.id) where ref.id is not null",
+        "select count(*) - 2 from ref join (primary cross join ref as z) on ref.id = primary.id",
     ],
 )
 def test_honest_queries_run(query: str, on_engine: Callable[[pa.Table], Any]) -> None:
