@@ -127,12 +127,6 @@ def dataset_definitions(dataset: Dataset) -> dg.Definitions:
         partitions_def=partitions_definition(dataset),
         backfill_policy=dg.BackfillPolicy.multi_run(PARTITIONS_PER_RUN),
         can_subset=True,
-        retry_policy=dg.RetryPolicy(
-            max_retries=retries.attempts,
-            delay=retries.first_seconds,
-            backoff=dg.Backoff.EXPONENTIAL,
-            jitter=dg.Jitter.PLUS_MINUS,
-        ),
         op_tags={"dataset": dataset.name},
         hooks={telling.tell_failure},
     )
@@ -164,14 +158,12 @@ def dataset_definitions(dataset: Dataset) -> dg.Definitions:
         except Transient as e:
             if e.repeats is not None and context.retry_number >= e.repeats:
                 raise dg.Failure(str(e), allow_retries=False) from e
-            telling.repeat(e, retries, context.retry_number)
-            raise
+            raise telling.repetition(retries, context.retry_number) from e
         except LakeError as e:
             raise dg.Failure(str(e), allow_retries=False) from e
         except Exception as e:  # what is not known to be transient is not to be repeated
             if is_passing(e):
-                telling.repeat(e, retries, context.retry_number)
-                raise
+                raise telling.repetition(retries, context.retry_number) from e
             raise dg.Failure(f"{type(e).__name__}: {e}", allow_retries=False) from e
         yield from report(context, dataset, result, zones, about)
         telling.end(context, lake.open(), dataset, alerts, result)

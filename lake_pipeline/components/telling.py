@@ -202,14 +202,12 @@ def not_judged(lake: Lake, dataset: Dataset, partition: str, at: datetime) -> dg
     )
 
 
-def repeat(error: Exception, retries: Retries, number: int) -> None:
-    """Ask Dagster to repeat the step after a wait of the dataset's own rate; number: of the repeat, from 0.
+def repetition(retries: Retries, number: int) -> dg.RetryRequested:
+    """What asks Dagster to repeat the step after a wait of the dataset's own rate; number: of the repeat, from 0.
 
-    Dagster's retry policy doubles the wait and knows no other rate. For a rate of 2 this does nothing, and
-    the policy acts on the error itself.
+    A retry policy of Dagster's knows no other rate than 2, and would repeat a step that somebody interrupts.
     """
-    if retries.rate != 2:
-        raise dg.RetryRequested(retries.attempts, wait_of(retries, number, random.random())) from error  # noqa: S311  (jitter)
+    return dg.RetryRequested(retries.attempts, wait_of(retries, number, random.random()))  # noqa: S311  (jitter)
 
 
 def wait_of(retries: Retries, number: int, chance: float) -> float:

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import dagster as dg
 import pytest
 from glue_endpoint import KEYS, Endpoint, Fault, glue_endpoint, play
 from lakes import DAY, csv, make_dataset, put
@@ -92,6 +93,11 @@ def test_an_interrupted_run_stops_its_job_run(
     assert [r.state for r in glue.runs] == ([] if busy else ["STOPPED"])
     assert [(s.job, s.runs) for s in spent(lake.zone("ops"))] == ([] if busy else [("lake-validate", 1)])
     assert "Traceback" not in (tmp_path / "said").read_text()
+    with dg.DagsterInstance.from_config(str(tmp_path / "dagster")) as instance:
+        (run,) = instance.get_runs()
+        happened = {e.dagster_event_type for e in instance.all_logs(run.run_id)}
+    assert dg.DagsterEventType.STEP_UP_FOR_RETRY not in happened, "what is interrupted is not repeated"
+    assert run.is_finished
 
 
 def test_a_killed_worker_is_followed_by_one_that_takes_its_run_up(

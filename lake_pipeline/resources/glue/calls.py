@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from botocore import exceptions as failures
+from botocore.parsers import ResponseParserError
 
 from lake_pipeline.resources.glue.errors import GlueRefused, GlueUnavailable, JobMissing
 
@@ -124,7 +125,7 @@ class Calls:
             raise GlueRefused(f"{action} of {about} has no credentials: {e}. {CREDENTIALS}") from e
         except NO_ANSWER as e:
             raise GlueUnavailable(f"{action} of {about} got no answer: {e}", ambiguous=True) from e
-        except failures.ResponseParserError as e:
+        except ResponseParserError as e:
             raise GlueUnavailable(f"{action} of {about} got an unreadable answer: {e}", ambiguous=True) from e
         except failures.BotoCoreError as e:
             raise GlueRefused(f"{action} of {about} could not be sent: {e}. {CREDENTIALS}") from e
