@@ -68,8 +68,9 @@ def weed_command(folder: Path) -> list[str]:
     program = shutil.which("weed") or str(Path(sys.executable).parent / "weed")
     ports = {name: free_port() for name in WEED_PORTS}
     quiet = ["-webdav=false", "-admin.ui=false", "-s3.iam=false"]
+    small = "-master.volumeSizeLimitMB=32"  # a bucket takes a volume, and the disk has room for so many
     named = [f"-{name}={port}" for name, port in ports.items()]
-    return [program, "mini", f"-dir={folder}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", *named, *quiet]
+    return [program, "mini", f"-dir={folder}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", small, *named, *quiet]
 
 
 def wait_for(server: S3Server, process: subprocess.Popen[bytes], log: Path) -> None:
