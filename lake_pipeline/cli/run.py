@@ -27,6 +27,7 @@ from lake_pipeline.engines import spark_session
 from lake_pipeline.errors import UsageError
 from lake_pipeline.flow.context import watched
 from lake_pipeline.flow.inventory import landed_partitions
+from lake_pipeline.flow.state import Memory
 from lake_pipeline.storage import Lake
 
 NAME = "run"
@@ -52,7 +53,7 @@ def command(
     lake = open_lake()
     found = dataset_of(lake, dataset)
     keys = chosen(lake, found, partition, first, last, everything)
-    if found.config.engine == "spark":
+    if found.config.engine == "spark" and (force or not all_published(lake, found, keys)):
         spark_session.begin()
     from lake_pipeline.cli.dagster_run import run_partitions
 
@@ -63,6 +64,12 @@ def command(
         [document(r, files) for r in ran], lambda c: render(c, ran, files), int(not all(r.fine for r in ran))
     )
     raise typer.Exit(show(view, as_json))
+
+
+def all_published(lake: Lake, dataset: Dataset, partitions: list[str]) -> bool:
+    """Whether there may be nothing to do."""
+    outcomes = Memory(lake, dataset).outcomes(partitions)
+    return all(p in outcomes and outcomes[p].state == "published" for p in partitions)
 
 
 def chosen(

@@ -168,9 +168,9 @@ class DuckDB:
             try:
                 cursor.execute(f"CREATE TEMP VIEW raw AS {raw_sql(cursor, part, n)}")
                 keys = [REJECTED] if part.partition else [REJECTED, "_p"]
-                written = copy_by(
-                    cursor, validate_sql(part.columns, rules, by_row=not part.partition), out / str(n), keys
-                )
+                with self._lock:  # one writes it, and the others take it
+                    sql = validate_sql(part.columns, rules, by_row=not part.partition)
+                written = copy_by(cursor, sql, out / str(n), keys)
             except duckdb.Error as e:
                 if not _is_of_the_file(e):
                     raise
@@ -216,7 +216,8 @@ class DuckDB:
         cursor.execute(
             f"CREATE OR REPLACE TEMP VIEW rejects AS SELECT * FROM read_parquet({path_list(rejected)})"
         )
-        return explain_sql(part.columns, rules)
+        with self._lock:
+            return explain_sql(part.columns, rules, repr(rules))
 
     def table(self, backend: Any, files: Sequence[Text]) -> Expr:
         """Parquet files as one table; columns that some files lack are NULL there."""
@@ -242,10 +243,9 @@ class DuckDB:
     def repeats(self, hashed: Expr, by: Sequence[str]) -> list[KeyCounts]:
         """How often keys occur."""
         counted = hashed.group_by(hashed.columns).aggregate(__n=hashed.count())
-        found = counted.aggregate(keys=counted.count(), most=counted["__n"].max(), by=[*by]).to_pyarrow()
-        return [
-            KeyCounts(row[by[0]] if by else "", row["keys"], row["most"] or 0) for row in found.to_pylist()
-        ]
+        twice = (counted["__n"].max() > 1).fill_null(False)
+        found = counted.aggregate(keys=counted.count(), twice=twice, by=[*by]).to_pyarrow().to_pylist()
+        return [KeyCounts(row[by[0]] if by else "", row["keys"], row["twice"]) for row in found]
 
     def copy(
         self, backend: Any, table: Expr, _: str, partitions: Sequence[str], values: Mapping[str, Any]
@@ -359,8 +359,8 @@ def validate_sql(columns: ibis.Schema, rules: RowRules, *, by_row: bool) -> str:
 
 
 @lru_cache(LAYOUTS)
-def explain_sql(columns: ibis.Schema, rules: RowRules) -> str:
-    """`explained` of the view ``rejects``."""
+def explain_sql(columns: ibis.Schema, rules: RowRules, _: str) -> str:
+    """`explained` of the view ``rejects``; the last is how rules are written, for 0 and 0.0 are equal."""
     schema = {**{n: dt.string for n in LINEAGE}, "_record": dt.int64, RESCUED: dt.string}
     return sql_of(explained(ibis.table(schema, name="rejects"), rules, raw_schema(columns), DuckDB.dialect))
 

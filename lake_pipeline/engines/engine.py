@@ -51,11 +51,11 @@ class Place:
 
 
 class KeyCounts(NamedTuple):
-    """How often keys occur in one group: how many there are, and how often the most frequent one is there."""
+    """The keys of one group: how many there are, and whether one of them occurs twice or more often."""
 
     group: str
     keys: int
-    most: int
+    twice: bool
 
 
 def schemas_in(files: list[Text], _: Place) -> list[pa.Schema]:

@@ -60,6 +60,7 @@ SETTINGS = {
     "spark.sql.mapKeyDedupPolicy": "LAST_WIN",
 }
 SHUFFLES = "spark.sql.shuffle.partitions"
+OWN_SHUFFLES = 200  # Spark's default, whatever the data
 SHUFFLE_BYTES = 16 * 1024 * 1024  # of Parquet, for a task of a shuffle
 RAW = {"_partition": "string", "_source": "string", "_record": "int64", "_sound": "boolean"}
 TIME = dt.Timestamp("UTC", 6)  # what every timestamp of the lake is; Ibis does not know the digits of Spark's
@@ -94,7 +95,7 @@ class Spark:
         self._target = target or Target(str(folder))
         for name, value in SETTINGS.items():
             session.conf.set(name, value)
-        self._own_shuffles = session.conf.get(SHUFFLES) == "200"  # Spark's default, whatever the data
+        self._own_shuffles = self._shuffles() == OWN_SHUFFLES
         self._backend = ibis.pyspark.connect(session)
         for name in ("execute", "to_pyarrow"):
             setattr(self._backend, name, self._watched(getattr(self._backend, name)))
@@ -125,6 +126,8 @@ class Spark:
 
     def close(self) -> None:
         """Forget what was kept, and remove what the executors left; the session is its owner's."""
+        if self._own_shuffles:
+            self.session.conf.set(SHUFFLES, str(OWN_SHUFFLES))
         for frame in self._kept:
             frame.unpersist()
         self._target.clear()
@@ -335,14 +338,19 @@ class Spark:
         names = ", ".join(name for name in hashed.columns if name not in by)
         group = by[0] if by else "''"
         frame = self._frame(hashed).selectExpr(f"{group} AS by", f"xxhash64({names}) AS hash")
-        tasks = int(self.session.conf.get(SHUFFLES) or 0)
+        tasks = self._shuffles()
         blocks = frame.mapInArrow(Blocks(tasks), "by string, range int, hashes binary")
         counted = blocks.repartition(tasks, "by", "range").mapInArrow(
-            counts, "by string, most long, keys long"
+            counts, "by string, keys long, twice boolean"
         )
         with self.translated():
-            totals = counted.groupBy("by").agg({"keys": "sum", "most": "max"}).collect()
-        return [KeyCounts(row["by"], row["sum(keys)"], row["max(most)"]) for row in totals]
+            totals = counted.groupBy("by").agg({"keys": "sum", "twice": "max"}).collect()
+        return [KeyCounts(row["by"], row["sum(keys)"], row["max(twice)"]) for row in totals]
+
+    def _shuffles(self) -> int:
+        """How many tasks a shuffle has; some vendors' Spark says "auto"."""
+        text = str(self.session.conf.get(SHUFFLES))
+        return int(text) if text.isdigit() else OWN_SHUFFLES
 
     def copy(
         self, _: Any, table: Expr, zone: str, partitions: Sequence[str], __: Mapping[str, Any]

@@ -15,7 +15,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 BLOCKS = pa.schema([("by", pa.string()), ("range", pa.int32()), ("hashes", pa.binary())])
-COUNTS = pa.schema([("by", pa.string()), ("most", pa.int64()), ("keys", pa.int64())])
+COUNTS = pa.schema([("by", pa.string()), ("keys", pa.int64()), ("twice", pa.bool_())])
 HELD = 1 << 20  # hashes that are sorted at once
 Hashes = npt.NDArray[np.int64]
 
@@ -47,10 +47,17 @@ class Blocks:
         starts = [2**64 * i // self.ranges - 2**63 for i in range(1, self.ranges)]
         found: list[tuple[str, int, bytes]] = []
         for by, parts in held.items():
-            hashes = np.sort(np.concatenate(parts))
+            hashes = at_most_twice(np.sort(np.concatenate(parts)))
             blocks = np.split(hashes, np.searchsorted(hashes, np.array(starts, np.int64)))
             found.extend((by, i, block.tobytes()) for i, block in enumerate(blocks) if block.size)
         return pa.record_batch([list(column) for column in zip(*found, strict=True)], schema=BLOCKS)
+
+
+def at_most_twice(hashes: Hashes) -> Hashes:
+    """Sorted hashes, none more than twice: a key that most rows have must not be one task's, as often as it occurs."""
+    kept = np.ones(hashes.size, np.bool_)
+    kept[2:] = hashes[2:] != hashes[:-2]
+    return hashes[kept]
 
 
 def groups(batch: pa.RecordBatch) -> Iterator[tuple[str, Hashes]]:
@@ -65,13 +72,12 @@ def groups(batch: pa.RecordBatch) -> Iterator[tuple[str, Hashes]]:
 
 
 def counts(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    """From blocks to how often a hash occurs at most, and how many there are: of each ``by`` and range."""
+    """From blocks to how many hashes there are, and whether one occurs twice: of each ``by`` and range."""
     blocks: defaultdict[tuple[str, int], list[Hashes]] = defaultdict(list)
     for batch in batches:
         for row in batch.to_pylist():
             blocks[row["by"], row["range"]].append(np.frombuffer(row["hashes"], np.int64))
     for (by, _), parts in blocks.items():
         hashes = np.sort(np.concatenate(parts), kind="stable")  # which takes what is sorted already as it is
-        first = np.flatnonzero(np.append(True, hashes[1:] != hashes[:-1]))
-        often = np.diff(np.append(first, hashes.size))
-        yield pa.record_batch([[by], [int(often.max())], [first.size]], schema=COUNTS)
+        different = 1 + int(np.count_nonzero(hashes[1:] != hashes[:-1]))
+        yield pa.record_batch([[by], [different], [different < hashes.size]], schema=COUNTS)

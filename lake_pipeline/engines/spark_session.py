@@ -54,15 +54,19 @@ def settings_of(master: str = "", more: Mapping[str, str] | None = None) -> dict
 def begin() -> None:
     """Start the session that a run of this process will need, beside what else it has to load: Java takes seconds.
 
-    Nothing waits for it before its first step on Spark, which makes it where this could not, and says why not.
+    Nothing waits for it before its first step on Spark, which makes it where this could not, and says why not. Of a
+    cluster nothing is asked before it is known to be needed.
     """
+    settings = settings_of()
+    if not settings["spark.master"].startswith("local"):
+        return
 
     def make() -> None:
         with suppress(Exception):
             check_spark()
             from pyspark.sql import SparkSession
 
-            session = SparkSession.builder.config(map=settings_of()).getOrCreate()
+            session = SparkSession.builder.config(map=settings).getOrCreate()
             session.sparkContext.setLogLevel(
                 "FATAL"
             )  # it says of its second user that settings come too late

@@ -238,7 +238,7 @@ def losers(
     names = [*by, *(f"__h{i}" for i in range(len(rule.key)))]
     hashed = table.filter(present).select("_partition", *columns).select(*names)
     found = engine.repeats(hashed, by)
-    if all(counts.most <= 1 for counts in found):
+    if not any(counts.twice for counts in found):
         return Losers(single={counts.group or partitions[0]: counts.keys for counts in found})
     keys = hashed.group_by(names).aggregate(__n=hashed.count())
     twice = keys.filter(keys["__n"] > 1)

@@ -35,12 +35,18 @@ def landed(folder: Path) -> None:
 
 @pytest.mark.skipif(missing() is not None, reason=missing() or "")
 def test_lake_run_on_spark(tmp_path: Path) -> None:
+    """And again, when there is nothing to do."""
     landed(tmp_path)
-    done = lake(tmp_path, "run", "sales", "--partition", DAY, "--json", LAKE_SPARK_MASTER="local[1]")
-    assert done.returncode == 0, done.stdout + done.stderr
-    (ran,) = json.loads(done.stdout)
-    assert (ran["action"], ran["curated_rows"], ran["quarantined_rows"]) == ("published", 1, 1)
-    assert "Traceback" not in done.stderr
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    for action in ("published", "unchanged"):
+        more = {"LAKE_SPARK_MASTER": "local[1]", "TMPDIR": str(scratch)}
+        done = lake(tmp_path, "run", "sales", "--partition", DAY, "--json", **more)
+        assert done.returncode == 0, done.stdout + done.stderr
+        (ran,) = json.loads(done.stdout)
+        assert (ran["action"], ran["curated_rows"], ran["quarantined_rows"]) == (action, 1, 1)
+        assert "Traceback" not in done.stderr
+        assert list(scratch.iterdir()) == []
 
 
 def test_without_java_it_says_how_to_get_it(tmp_path: Path) -> None:
