@@ -1,7 +1,7 @@
 """The one hierarchy of this project's errors: every failure is transient or terminal.
 
 A transient error may succeed when the same command is repeated (throttling, a timeout, a commit
-that lost a race); Dagster's retry policy repeats it. A terminal error will not (bad data, a bad
+that lost a race); Dagster repeats it. A terminal error will not (bad data, a bad
 contract, wrong use); it fails at once. A message says what happened, where, what would have been
 valid, and what to do next.
 """

@@ -61,15 +61,16 @@ def begin() -> None:
     if not settings["spark.master"].startswith("local"):
         return
 
+    try:
+        check_spark()
+    except UsageError:
+        return
+    from pyspark.sql import SparkSession  # not in the thread: two that import at once may meet half a module
+
     def make() -> None:
         with suppress(Exception):
-            check_spark()
-            from pyspark.sql import SparkSession
-
             session = SparkSession.builder.config(map=settings).getOrCreate()
-            session.sparkContext.setLogLevel(
-                "FATAL"
-            )  # it says of its second user that settings come too late
+            session.sparkContext.setLogLevel("FATAL")  # else its second user is told that settings come late
             warm(session)
 
     threading.Thread(target=make).start()

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 # obstore has no exceptions of its own for most answers; listing has for none.
 REFUSED = re.compile(r"status code: [34]\d\d\b|redirect without LOCATION")
 PASSING = re.compile(r"status code: (?:408|409|429)\b|<Code>(?:RequestTimeout|SlowDown|Throttling\w*)</Code>")
-# The client's own repeats of single requests; whatever lasts longer is for Dagster's retry policy.
+# The client's own repeats of single requests; whatever lasts longer is for Dagster to repeat.
 RETRIES: Any = {"max_retries": 3, "retry_timeout": timedelta(seconds=30)}
 TIMEOUT = "300s"  # of one request
 LOOK = "Look at LAKE_ROOT, the credentials (AWS_…, see docs/guides/s3.md) and AWS_ENDPOINT_URL."

@@ -46,7 +46,7 @@ from lake_pipeline.storage.objects import ObjectStore
 PARTITION = "_partition"
 # pyiceberg stops pruning manifests by an IN list above this many literals; then all files are planned.
 PRUNABLE = 200
-# pyiceberg's client of Glue repeats ten times; whatever lasts longer is for Dagster's retry policy.
+# pyiceberg's client of Glue repeats ten times; whatever lasts longer is for Dagster to repeat.
 GLUE_RETRIES = 3
 # How often a commit is based on a newer snapshot, where others change other partitions: each time one of them got on.
 REBASES = 25
