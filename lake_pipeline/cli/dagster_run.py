@@ -202,7 +202,8 @@ def error_of(result: dg.ExecuteInProcessResult) -> str:
             data = event.step_failure_data
             if data.user_failure_data and data.user_failure_data.description:
                 return str(data.user_failure_data.description)
-            return str(data.error.message if data.error else "the step failed").strip()
+            error = data.error.cause or data.error if data.error else None  # not how often, but why
+            return str(error.message if error else "the step failed").strip()
     return "the run failed"
 
 

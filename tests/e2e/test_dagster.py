@@ -231,6 +231,21 @@ def test_only_transient_errors_are_repeated(
     assert runs == 2 or "once" in ran.error
 
 
+def test_who_runs_it_reads_why_all_repeats_failed(
+    store: Lake, sales: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from lake_pipeline.flow import run as flow
+
+    def fails(*_: Any, **__: Any) -> None:
+        raise StorageUnavailable("no answer from the storage")
+
+    monkeypatch.setattr(flow, "validate", fails)
+    (ran,) = run_partitions(store, sales, DAYS[:1])
+    assert not ran.fine
+    assert ran.error.endswith("StorageUnavailable: no answer from the storage")
+    assert "max_retries" not in ran.error
+
+
 def test_a_dataset_without_partitions(tmp_path: Path) -> None:
     airlines = load_dataset(dataset_folders()["airlines"])
     lake = Lake(Settings.from_env())
