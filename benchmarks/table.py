@@ -28,16 +28,17 @@ def machine() -> dict[str, Any]:
 
 
 def write_table(results: Mapping[str, Any], path: Path) -> None:
-    """Put the tables between the marks; what stands around them stays."""
+    """Put the tables between the marks; what stands around them stays, and so do tables measured later than these."""
     text = path.read_text(encoding="utf-8") if path.exists() else NEW
     before, _, rest = text.partition(START)
-    _, _, after = rest.partition(END)
+    tables, _, after = rest.partition(END)
+    there = {table.partition("\n")[0]: f"### {table.strip()}" for table in tables.split("\n### ")[1:]}
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(f"{before}{START}\n{render(results)}\n{END}{after}", encoding="utf-8")
+    path.write_text(f"{before}{START}\n{render(results, there)}\n{END}{after}", encoding="utf-8")
 
 
-def render(results: Mapping[str, Any]) -> str:
-    """All tables.
+def render(results: Mapping[str, Any], there: Mapping[str, str] | None = None) -> str:
+    """All tables. there: those of the page, by title.
 
     >>> numbers = {"lake run": {"seconds": 9.0, "own_seconds": None, "peak_mb": 900.0, "runs": 1}}
     >>> where = {"cpus": 2, "memory_gb": 8, "system": "Linux", "python": "3.11.7", "versions": {"duckdb": "2.0.0"}}
@@ -61,8 +62,21 @@ def render(results: Mapping[str, Any]) -> str:
     head = f"{where['system']}, {where['cpus']} CPUs, {where['memory_gb']} GB, Python {where['python']}, {versions}."
     found = results["cases"]
     numbers = {name: case["numbers"] for name, case in found.items()}
-    tables = ["\n".join(render_case(name, found[name], numbers)) for name in CASES if name in found]
-    return "\n\n".join([head, *tables])
+    made = {CASES[n].title: "\n".join(render_case(n, found[n], numbers)) for n in CASES if n in found}
+    tables = [made, there or {}]
+    newest = [
+        max((t[c.title] for t in tables if c.title in t), key=measured_at, default="") for c in CASES.values()
+    ]
+    return "\n\n".join([head, *filter(None, newest)])
+
+
+def measured_at(table: str) -> str:
+    """When a table was measured, as it says.
+
+    >>> measured_at("Measured 2026-02-25T10:00:00+00:00; the quickest of 1.")
+    '2026-02-25T10:00:00+00:00'
+    """
+    return table.partition("Measured ")[2].partition(";")[0]
 
 
 def render_case(name: str, found: Mapping[str, Any], numbers: Mapping[str, Any]) -> Iterator[str]:
