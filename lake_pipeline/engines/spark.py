@@ -95,7 +95,7 @@ class Spark:
         self._target = target or Target(str(folder))
         for name, value in SETTINGS.items():
             session.conf.set(name, value)
-        self._own_shuffles = self._shuffles() == OWN_SHUFFLES
+        self._own_shuffles = session.conf.get(SHUFFLES) == str(OWN_SHUFFLES)
         self._backend = ibis.pyspark.connect(session)
         for name in ("execute", "to_pyarrow"):
             setattr(self._backend, name, self._watched(getattr(self._backend, name)))

@@ -70,9 +70,8 @@ def chunks(source: Path, most: int = CHUNK_BYTES, block: int = BLOCK) -> Iterato
                 break  # a parser says so at its beginning
             if last:
                 found = bytes(pending[:last])
-                end = (
-                    b"]" if found.lstrip()[1:].strip() else b",]"
-                )  # without an element the comma is the fault
+                # where no element is before it, the comma is the fault
+                end = b"]" if found.lstrip()[1:].strip() else b",]"
                 yield chunk(path, found + end, chars, lines, column, first)
                 decoded = found.decode()
                 chars, lines = chars + len(decoded), lines + decoded.count("\n")

@@ -96,7 +96,7 @@ def test_all_rule_types_take_part() -> None:
     assert {rule.type for rule in leaves(RULESET.rules)} == set(RULE_TYPES) - {"AllStatistics"}
 
 
-@settings(max_examples=2)
+@settings(max_examples=4)
 @given(tables())
 def test_each_group_is_as_if_alone(table: pa.Table) -> None:
     grouped = evaluate_by(RULESET, table, "part", keys=["p", "q", "none"], **OPTIONS)
